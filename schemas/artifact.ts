@@ -1,0 +1,68 @@
+// What the store holds beside bytes: receipts of shards, and the manifest that makes an artifact exist.
+// References to these are all that crosses Temporal.
+import { z } from 'zod';
+import { sha256Hex, stageName } from './stages.ts';
+
+export const fileEntry = z.strictObject({
+  /** Path inside the artifact's folder. */
+  path: z.string().min(1),
+  sha256: sha256Hex,
+  bytes: z.int().nonnegative(),
+  rows: z.int().nonnegative().optional(),
+});
+export type FileEntry = z.infer<typeof fileEntry>;
+
+/** Numbers a step wants to tell: they go to manifests, progress and reports. */
+export const metrics = z.record(z.string(), z.number());
+
+/** Written after a shard's files: its presence says that they are complete. */
+export const receipt = z.strictObject({
+  shard: z.int().nonnegative(),
+  files: z.array(fileEntry),
+  metrics,
+  seconds: z.number().nonnegative(),
+  device: z.string(),
+});
+export type Receipt = z.infer<typeof receipt>;
+
+export const manifest = z.strictObject({
+  format: z.literal(1),
+  stage: stageName,
+  stageVersion: z.int().positive(),
+  key: sha256Hex,
+  config: z.unknown(),
+  inputs: z.record(z.string(), sha256Hex),
+  files: z.array(fileEntry),
+  /** SHA-256 of the sorted list of files: equal for equal results, whenever and wherever they were made. */
+  contentSha256: sha256Hex,
+  bytes: z.int().nonnegative(),
+  shards: z.strictObject({ total: z.int().nonnegative(), skipped: z.array(z.int().nonnegative()) }),
+  metrics,
+  provenance: z.strictObject({
+    codeVersion: z.string(),
+    machine: z.string(),
+    device: z.string(),
+    backend: z.string(),
+    threads: z.int().positive(),
+    node: z.string(),
+    createdAt: z.string(),
+    seconds: z.number().nonnegative(),
+    gpuSeconds: z.number().nonnegative(),
+  }),
+});
+export type Manifest = z.infer<typeof manifest>;
+
+/** What Temporal carries of a finished artifact. */
+export const artifactRef = z.strictObject({
+  stage: stageName,
+  key: sha256Hex,
+  uri: z.string(),
+  contentSha256: sha256Hex,
+  bytes: z.int().nonnegative(),
+  files: z.int().nonnegative(),
+  seconds: z.number().nonnegative(),
+  gpuSeconds: z.number().nonnegative(),
+  device: z.string(),
+  metrics,
+});
+export type ArtifactRef = z.infer<typeof artifactRef>;

@@ -1,0 +1,96 @@
+// What exportDashboard writes and the page reads, file by file under site/data/. Chunked, so that a page of one feature
+// fetches one small chunk and 131,072 features open as fast as 512. Numbers come from held-out tokens only.
+import { z } from 'zod';
+
+/** Features in one file of site/data/features/. */
+export const featuresPerChunk = 8;
+
+/** A stretch of held-out text around one token on which the feature fired. */
+export const example = z.strictObject({
+  /** The feature's activation on the token that fired, in units of the hooked activation. */
+  value: z.number(),
+  /** Index in `tokens` of the token that fired. */
+  centre: z.int().nonnegative(),
+  tokens: z.array(z.int().nonnegative()),
+  /** The feature's activation on each token, 0 where it did not fire. */
+  activations: z.array(z.number()),
+  /** Provenance: the document and the offset in it, in tokens, of the token that fired. */
+  document: z.strictObject({ id: z.string(), lang: z.string(), source: z.string(), file: z.string(), line: z.int(), offset: z.int().nonnegative() }),
+});
+export type Example = z.infer<typeof example>;
+
+export const tokenValue = z.strictObject({ token: z.int().nonnegative(), value: z.number() });
+
+/** Everything on a feature's page. */
+export const featurePage = z.strictObject({
+  feature: z.int().nonnegative(),
+  /** Share of the tokens read on which the feature fired. */
+  density: z.number(),
+  count: z.int().nonnegative(),
+  maxActivation: z.number(),
+  meanActivation: z.number(),
+  /** Counts of positive activations in equal bins from 0 to maxActivation. */
+  histogram: z.array(z.int().nonnegative()),
+  /** Logit weights (SPEC §6), median 0: the largest, the smallest, and their histogram over the vocabulary. */
+  logits: z.strictObject({
+    top: z.array(tokenValue),
+    bottom: z.array(tokenValue),
+    histogram: z.strictObject({ low: z.number(), high: z.number(), counts: z.array(z.int().nonnegative()) }),
+  }),
+  /** Share of the feature's activation mass by document language, largest first. */
+  languages: z.array(z.strictObject({ lang: z.string(), share: z.number() })),
+  top: z.array(example),
+  /** Evenly spaced by value, from the highest to the lowest. */
+  intervals: z.array(z.strictObject({ low: z.number(), high: z.number(), count: z.int().nonnegative(), examples: z.array(example) })),
+  nearest: z.array(z.strictObject({ feature: z.int().nonnegative(), cosine: z.number() })),
+});
+export type FeaturePage = z.infer<typeof featurePage>;
+
+/** site/data/features/00000.json …: features [8·n, 8·n + 8). */
+export const featureChunk = z.array(featurePage);
+
+/** site/data/index.json: one column an array, all of length `features`. */
+export const featureIndex = z.strictObject({
+  features: z.int().positive(),
+  density: z.array(z.number()),
+  maxActivation: z.array(z.number()),
+  /** Token on which the feature fired most strongly, summed over top examples; -1 for a dead feature. */
+  topToken: z.array(z.int()),
+  /** Most frequent document language among the top examples, and its share; '' and 0 for a dead feature. */
+  topLang: z.array(z.string()),
+  topLangShare: z.array(z.number()),
+});
+export type FeatureIndex = z.infer<typeof featureIndex>;
+
+/** site/data/vocabulary.json: a token's bytes as a string of code points 0–255. A character may span several tokens. */
+export const vocabulary = z.strictObject({ eot: z.int(), tokens: z.array(z.string()) });
+export type Vocabulary = z.infer<typeof vocabulary>;
+
+export const losses = z.strictObject({ clean: z.number(), reconstructed: z.number(), zero: z.number(), mean: z.number() });
+export const curve = z.strictObject({ name: z.string(), unit: z.string(), steps: z.array(z.number()), values: z.array(z.number()) });
+export type Curve = z.infer<typeof curve>;
+
+/** site/data/run.json: what the run is and how well it went. */
+export const runPage = z.strictObject({
+  hook: z.string(),
+  dIn: z.int().positive(),
+  features: z.int().positive(),
+  /** Held-out tokens that were read. */
+  tokens: z.int().positive(),
+  transformer: z.strictObject({ valLoss: z.number(), unigramLoss: z.number(), parameters: z.int() }),
+  sae: z.strictObject({
+    l0: z.number(),
+    l1: z.number(),
+    mse: z.number(),
+    fvu: z.number(),
+    lossRecovered: z.number(),
+    losses,
+    alive: z.int(),
+    dead: z.int(),
+    ultraLow: z.int(),
+  }),
+  resamplings: z.array(z.strictObject({ step: z.int(), dead: z.int(), resampled: z.int() })),
+  curves: z.strictObject({ transformer: z.array(curve), sae: z.array(curve) }),
+  lineage: z.array(z.strictObject({ stage: z.string(), key: z.string(), config: z.unknown() })),
+});
+export type RunPage = z.infer<typeof runPage>;

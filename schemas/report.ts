@@ -1,0 +1,52 @@
+// report.json: what a run made and how well, every number computed on held-out tokens. Read by `saeflow report --json`
+// and by whoever compares runs.
+import { z } from 'zod';
+import { losses } from './dashboard.ts';
+import { sha256Hex, stageName } from './stages.ts';
+
+const loss = z.number();
+
+export const resamplingRecordSummary = z.strictObject({
+  step: z.int(),
+  dead: z.int(),
+  resampled: z.int(),
+  lossBefore: loss,
+  lossAfter: loss,
+});
+
+export const saeReport = z.strictObject({
+  name: z.string(),
+  hook: z.string(),
+  features: z.int(),
+  l0: z.number(),
+  l1: z.number(),
+  mse: z.number(),
+  fvu: z.number(),
+  lossRecovered: z.number(),
+  losses,
+  /** Held-out tokens over which the numbers above are means. */
+  tokens: z.int(),
+  alive: z.int(),
+  dead: z.int(),
+  ultraLow: z.int(),
+  /** Features whose top examples all come from documents of one language or kind. */
+  pureFeatures: z.record(z.string(), z.int()),
+  resamplings: z.array(resamplingRecordSummary),
+});
+
+export const report = z.strictObject({
+  run: z.string(),
+  configHash: sha256Hex,
+  stages: z.array(
+    z.strictObject({ name: stageName, key: sha256Hex, cached: z.boolean(), seconds: z.number(), device: z.string(), bytes: z.int() }),
+  ),
+  tokens: z.strictObject({ train: z.int(), heldOut: z.int() }),
+  transformer: z.strictObject({ valLoss: loss, unigramLoss: loss, parameters: z.int() }),
+  /** The first SAE of the configuration; all of them are in `saes`. */
+  sae: saeReport,
+  saes: z.array(saeReport),
+  /** Positions of the training tokens by how often they were sampled. */
+  coverage: z.strictObject({ once: z.int(), moreThanOnce: z.int(), never: z.int() }),
+  dashboards: z.array(z.strictObject({ sae: z.string(), site: z.string() })),
+});
+export type Report = z.infer<typeof report>;
