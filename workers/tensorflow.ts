@@ -25,6 +25,9 @@ export interface BackendOptions {
   env?: Record<string, string | undefined>;
 }
 
+/** Two lines libtensorflow writes to stderr on loading, whatever the log level; who reads a compute process's stderr may drop them. */
+export const tensorflowNoise = /^(WARNING: All log messages before absl::InitializeLog|I0000 .* oneDNN custom operations are on)/;
+
 const require = createRequire(import.meta.url);
 
 /**
@@ -73,9 +76,15 @@ function restoreUtilFunctions(): void {
   for (const [name, implementation] of Object.entries(removed)) target[name] ??= implementation;
 }
 
+/** tfjs-core for Node comes without gradients, and its file of them is no module Node can load; the union package has them. */
+function registerGradients(): void {
+  createRequire(require.resolve('@tensorflow/tfjs-node-gpu/package.json'))('@tensorflow/tfjs');
+}
+
 async function loadWasm(reason: string): Promise<LoadedBackend> {
   console.error(`saeflow: native TensorFlow is not in use (${reason}); running on WASM, about 10 times slower. Remedy: npm run setup, then npm run doctor.`);
   try {
+    registerGradients();
     const { setWasmPaths } = await import('@tensorflow/tfjs-backend-wasm');
     setWasmPaths(dirname(require.resolve('@tensorflow/tfjs-backend-wasm')) + sep);
     if (!(await tf.setBackend('wasm'))) throw new Error('the WASM backend did not initialise');
