@@ -1,0 +1,340 @@
+// nanoGPT's GPT with TransformerLens hook points, in one file: parameters, forward pass, loss, gradients, and the
+// activations of one hook at a few positions. Parameters keep nanoGPT's names and layout, so a checkpoint is one of its.
+import * as tf from '@tensorflow/tfjs-core';
+import type { ArchitectureConfig } from '../schemas/config.ts';
+import { RandomStream } from '../schemas/random.ts';
+import {
+  activate,
+  activationSlope,
+  attentionAtPositions,
+  causalAttention,
+  causalAttentionBackward,
+  layerNorm,
+  layerNormBackward,
+  linear,
+  type AttentionCache,
+  type LayerNormCache,
+} from './layers.ts';
+import { matMul } from './kernels.ts';
+
+/** Named tensors: parameters, gradients, or optimizer moments. */
+export type Tensors = Record<string, tf.Tensor>;
+
+/** Name and shape of every parameter. `vocabRows` is the padded vocabulary. */
+export function parameterShapes(architecture: ArchitectureConfig, vocabRows: number): Record<string, number[]> {
+  const { nLayer, dModel, dMlp, contextLength, bias } = architecture;
+  const shapes: Record<string, number[]> = { 'transformer.wte.weight': [vocabRows, dModel], 'transformer.wpe.weight': [contextLength, dModel] };
+  const add = (name: string, shape: number[]) => {
+    shapes[`${name}.weight`] = shape;
+    if (bias) shapes[`${name}.bias`] = [shape[0]!];
+  };
+  for (let layer = 0; layer < nLayer; layer++) {
+    const block = `transformer.h.${layer}`;
+    add(`${block}.ln_1`, [dModel]);
+    add(`${block}.attn.c_attn`, [3 * dModel, dModel]);
+    add(`${block}.attn.c_proj`, [dModel, dModel]);
+    add(`${block}.ln_2`, [dModel]);
+    add(`${block}.mlp.c_fc`, [dMlp, dModel]);
+    add(`${block}.mlp.c_proj`, [dModel, dMlp]);
+  }
+  add('transformer.ln_f', [dModel]);
+  return shapes;
+}
+
+/** Number of parameters as nanoGPT counts them: without position embeddings, the tied unembedding once. */
+export function countParameters(architecture: ArchitectureConfig, vocabRows: number): number {
+  return Object.entries(parameterShapes(architecture, vocabRows))
+    .filter(([name]) => name !== 'transformer.wpe.weight')
+    .reduce((total, [, shape]) => total + shape.reduce((a, b) => a * b, 1), 0);
+}
+
+/** Initial parameters (SPEC §2): N(0, 0.02), residual projections N(0, 0.02/√(2·nLayer)), gains 1, biases 0. Keyed by seed and name. */
+export function initialParameters(architecture: ArchitectureConfig, vocabRows: number, seed: number): Record<string, { shape: number[]; data: Float32Array }> {
+  const residualStd = 0.02 / Math.sqrt(2 * architecture.nLayer);
+  return Object.fromEntries(
+    Object.entries(parameterShapes(architecture, vocabRows)).map(([name, shape]) => {
+      const data = new Float32Array(shape.reduce((a, b) => a * b, 1));
+      if (/ln_(1|2|f)\.weight$/.test(name)) data.fill(1);
+      else if (!name.endsWith('.bias')) {
+        const std = name.endsWith('c_proj.weight') ? residualStd : 0.02;
+        const stream = new RandomStream(seed, 'trainTransformer', 'init', name);
+        for (let index = 0; index < data.length; index++) data[index] = std * stream.normal();
+      }
+      return [name, { shape, data }];
+    }),
+  );
+}
+
+/** Looks at, or replaces, the activation of a hook point: [batch · T, width]. */
+export type Tap = (hook: string, activation: tf.Tensor2D) => tf.Tensor2D;
+const passThrough: Tap = (_hook, activation) => activation;
+
+interface BlockCache {
+  norm1: LayerNormCache;
+  attentionInput: tf.Tensor2D;
+  q: tf.Tensor3D;
+  k: tf.Tensor3D;
+  v: tf.Tensor3D;
+  zHeads: tf.Tensor3D;
+  z: tf.Tensor2D;
+  attention: AttentionCache;
+  norm2: LayerNormCache;
+  mlpInput: tf.Tensor2D;
+  mlpPre: tf.Tensor2D;
+  mlpPost: tf.Tensor2D;
+}
+
+/** A transformer of given parameters. Holds no state of its own: `parameters` stay the caller's to dispose. */
+export class Transformer {
+  readonly architecture: ArchitectureConfig;
+  readonly parameters: Tensors;
+  private readonly headWidth: number;
+
+  constructor(architecture: ArchitectureConfig, parameters: Tensors) {
+    this.architecture = architecture;
+    this.parameters = parameters;
+    this.headWidth = architecture.dModel / architecture.nHead;
+  }
+
+  /**
+   * Final residual stream after the last LayerNorm. tokens int32 [batch · T] → [batch · T, dModel].
+   * `tap` sees every hook point in order and may replace it. Call inside tf.tidy.
+   */
+  forward(tokens: tf.Tensor1D, batch: number, tap: Tap = passThrough): tf.Tensor2D {
+    let x = this.embed(tokens, batch);
+    for (let layer = 0; layer < this.architecture.nLayer; layer++) x = this.block(x, layer, batch, tap).x;
+    return this.finalNorm(x).y;
+  }
+
+  /** Cross-entropy of every position, nats. tokens, targets int32 [batch · T] → float32 [batch · T]. Call inside tf.tidy. */
+  tokenLosses(tokens: tf.Tensor1D, targets: tf.Tensor1D, batch: number, tap: Tap = passThrough): tf.Tensor1D {
+    const final = this.forward(tokens, batch, tap);
+    return tf.concat1d(this.headChunks(final, targets).map(({ rows, labels }) => tf.tidy(() => this.headLosses(rows, labels).losses)));
+  }
+
+  /** Logits over the padded vocabulary. final [n, dModel] → [n, vocabRows]. */
+  logits(final: tf.Tensor2D): tf.Tensor2D {
+    return matMul(final, this.tensor2d('transformer.wte.weight'), false, true);
+  }
+
+  /**
+   * Mean cross-entropy and its gradient with respect to every parameter. tokens, targets int32 [batch · T].
+   * The returned tensors are the caller's to dispose; `loss` is a scalar tensor, nats per token.
+   */
+  lossAndGradients(tokens: tf.Tensor1D, targets: tf.Tensor1D, batch: number): { loss: tf.Scalar; gradients: Tensors } {
+    const { loss, ...gradients } = tf.tidy((): Tensors => {
+      const caches: BlockCache[] = [];
+      let x = this.embed(tokens, batch);
+      for (let layer = 0; layer < this.architecture.nLayer; layer++) {
+        const result = this.block(x, layer, batch, passThrough);
+        caches.push(result.cache);
+        x = result.x;
+      }
+      const final = this.finalNorm(x);
+      const head = this.headBackward(final.y, targets);
+      const gradients: Tensors = {};
+      let dx = this.normBackward('transformer.ln_f', head.dFinal, final.cache, gradients);
+      for (let layer = this.architecture.nLayer - 1; layer >= 0; layer--) dx = this.blockBackward(dx, layer, batch, caches[layer]!, gradients);
+      const { dModel, contextLength } = this.architecture;
+      const length = tokens.size / batch;
+      const dPositions = tf.sum<tf.Tensor2D>(tf.reshape(dx, [batch, length, dModel]), 0);
+      gradients['transformer.wpe.weight'] = length === contextLength ? dPositions : tf.pad2d(dPositions, [[0, contextLength - length], [0, 0]]);
+      gradients['transformer.wte.weight'] = tf.add(head.dEmbedding, tf.unsortedSegmentSum(dx, tokens, head.dEmbedding.shape[0]));
+      return { loss: head.loss, ...gradients };
+    });
+    return { loss: loss as tf.Scalar, gradients };
+  }
+
+  /**
+   * The activation of one hook point at kept positions only: in its own layer keys and values are computed everywhere,
+   * queries, attention and MLP only where kept, and nothing after the hook (SPEC §3).
+   * tokens int32 [batch · T]; positions [batch · P], row-major → [batch · P, width]. Call inside tf.tidy.
+   */
+  activationsAt(hook: string, tokens: tf.Tensor1D, batch: number, positions: Int32Array): tf.Tensor2D {
+    const match = /^blocks\.(\d+)\.(.+)$/.exec(hook);
+    if (match === null) throw new RangeError(`${hook} is not a hook point`);
+    const layer = Number(match[1]);
+    const point = match[2]!;
+    let x = this.embed(tokens, batch);
+    for (let below = 0; below < layer; below++) x = this.block(x, below, batch, passThrough).x;
+    const length = tokens.size / batch;
+    const kept = positions.length / batch;
+    const rows = tf.tensor1d(positions.map((position, index) => Math.floor(index / kept) * length + position), 'int32');
+    const residual = tf.gather(x, rows);
+    if (point === 'hook_resid_pre') return residual;
+
+    const block = `transformer.h.${layer}`;
+    const { y } = this.norm(`${block}.ln_1`, x);
+    const { dModel } = this.architecture;
+    const weight = this.tensor2d(`${block}.attn.c_attn.weight`);
+    const bias = this.bias(`${block}.attn.c_attn`);
+    const project = (input: tf.Tensor2D, start: number, size: number, per: number) =>
+      this.splitHeads(linear(input, tf.slice2d(weight, [start, 0], [size, dModel]), bias && tf.slice1d(bias, start, size)), batch, per, size / dModel);
+    const [k, v] = project(y, dModel, 2 * dModel, length);
+    const [q] = project(tf.gather(y, rows), 0, dModel, kept);
+    const zHeads = attentionAtPositions(tf.mul(q!, 1 / Math.sqrt(this.headWidth)), k!, v!, positions, batch);
+    const z = this.joinHeads(zHeads, batch);
+    if (point === 'attn.hook_z') return z;
+    let found: tf.Tensor2D | undefined;
+    this.afterAttention(residual, z, layer, (name, activation) => {
+      if (name === hook) found = activation;
+      return activation;
+    });
+    if (found === undefined) throw new RangeError(`${hook} is not a hook point`);
+    return found;
+  }
+
+  private embed(tokens: tf.Tensor1D, batch: number): tf.Tensor2D {
+    const length = tokens.size / batch;
+    const { dModel } = this.architecture;
+    const rows = tf.reshape(tf.gather(this.tensor2d('transformer.wte.weight'), tokens), [batch, length, dModel]);
+    const positions = tf.slice2d(this.tensor2d('transformer.wpe.weight'), [0, 0], [length, dModel]);
+    return tf.reshape(tf.add(rows, positions), [batch * length, dModel]);
+  }
+
+  private block(input: tf.Tensor2D, layer: number, batch: number, tap: Tap): { x: tf.Tensor2D; cache: BlockCache } {
+    const block = `transformer.h.${layer}`;
+    const hook = `blocks.${layer}`;
+    const resid = tap(`${hook}.hook_resid_pre`, input);
+    const length = resid.shape[0] / batch;
+    const first = this.norm(`${block}.ln_1`, resid);
+    const joined = linear(first.y, this.tensor2d(`${block}.attn.c_attn.weight`), this.bias(`${block}.attn.c_attn`));
+    const [unscaled, k, v] = this.splitHeads(joined, batch, length, 3);
+    const q = tf.mul<tf.Tensor3D>(unscaled!, 1 / Math.sqrt(this.headWidth));
+    const attention = causalAttention(q, k!, v!);
+    const z = tap(`${hook}.attn.hook_z`, this.joinHeads(attention.z, batch));
+    const rest = this.afterAttention(resid, z, layer, tap);
+    return {
+      x: rest.x,
+      cache: { norm1: first.cache, attentionInput: first.y, q, k: k!, v: v!, zHeads: attention.z, z, attention: attention.cache, ...rest.cache },
+    };
+  }
+
+  /** From attn.hook_z to hook_resid_post: the part that works on each position by itself. */
+  private afterAttention(resid: tf.Tensor2D, z: tf.Tensor2D, layer: number, tap: Tap): { x: tf.Tensor2D; cache: Pick<BlockCache, 'norm2' | 'mlpInput' | 'mlpPre' | 'mlpPost'> } {
+    const block = `transformer.h.${layer}`;
+    const hook = `blocks.${layer}`;
+    const attentionOut = tap(`${hook}.hook_attn_out`, linear(z, this.tensor2d(`${block}.attn.c_proj.weight`), this.bias(`${block}.attn.c_proj`)));
+    const mid = tap(`${hook}.hook_resid_mid`, tf.add(resid, attentionOut));
+    const second = this.norm(`${block}.ln_2`, mid);
+    const mlpPre = tap(`${hook}.mlp.hook_pre`, linear(second.y, this.tensor2d(`${block}.mlp.c_fc.weight`), this.bias(`${block}.mlp.c_fc`)));
+    const mlpPost = tap(`${hook}.mlp.hook_post`, activate(this.architecture.activation, mlpPre));
+    const mlpOut = tap(`${hook}.hook_mlp_out`, linear(mlpPost, this.tensor2d(`${block}.mlp.c_proj.weight`), this.bias(`${block}.mlp.c_proj`)));
+    const x = tap(`${hook}.hook_resid_post`, tf.add(mid, mlpOut));
+    return { x, cache: { norm2: second.cache, mlpInput: second.y, mlpPre, mlpPost } };
+  }
+
+  private blockBackward(dx: tf.Tensor2D, layer: number, batch: number, cache: BlockCache, gradients: Tensors): tf.Tensor2D {
+    const block = `transformer.h.${layer}`;
+    const dPost = this.linearBackward(`${block}.mlp.c_proj`, dx, cache.mlpPost, gradients);
+    const dPre = tf.mul<tf.Tensor2D>(dPost, activationSlope(this.architecture.activation, cache.mlpPre));
+    const dMlpInput = this.linearBackward(`${block}.mlp.c_fc`, dPre, cache.mlpInput, gradients);
+    const dMid = tf.add<tf.Tensor2D>(dx, this.normBackward(`${block}.ln_2`, dMlpInput, cache.norm2, gradients));
+
+    const length = dMid.shape[0] / batch;
+    const dZ = this.linearBackward(`${block}.attn.c_proj`, dMid, cache.z, gradients);
+    const [dZHeads] = this.splitHeads(dZ, batch, length, 1);
+    const { dq, dk, dv } = causalAttentionBackward(dZHeads!, cache.q, cache.k, cache.v, cache.zHeads, cache.attention);
+    const parts = [tf.mul<tf.Tensor3D>(dq, 1 / Math.sqrt(this.headWidth)), dk, dv].map((part) => this.joinHeads(part, batch));
+    const dNorm1 = this.linearBackward(`${block}.attn.c_attn`, tf.concat2d(parts, 1), cache.attentionInput, gradients);
+    return tf.add(dMid, this.normBackward(`${block}.ln_1`, dNorm1, cache.norm1, gradients));
+  }
+
+  /** dy [n, out] → dx [n, in]; writes the weight's (and bias's) gradient. */
+  private linearBackward(name: string, dy: tf.Tensor2D, input: tf.Tensor2D, gradients: Tensors): tf.Tensor2D {
+    gradients[`${name}.weight`] = matMul(dy, input, true, false);
+    if (this.architecture.bias) gradients[`${name}.bias`] = tf.sum(dy, 0);
+    return matMul(dy, this.tensor2d(`${name}.weight`));
+  }
+
+  private normBackward(name: string, dy: tf.Tensor2D, cache: LayerNormCache, gradients: Tensors): tf.Tensor2D {
+    const { dx, dGain, dBias } = layerNormBackward(dy, cache, this.parameters[`${name}.weight`] as tf.Tensor1D);
+    gradients[`${name}.weight`] = dGain;
+    if (this.architecture.bias) gradients[`${name}.bias`] = dBias;
+    return dx;
+  }
+
+  /**
+   * Loss and gradients of the tied unembedding in chunks of rows: the logits are never all alive, and
+   * d(logits) = p − onehot is never formed, its one-hot part goes by rows of the embedding and of the input.
+   */
+  private headBackward(final: tf.Tensor2D, targets: tf.Tensor1D): { loss: tf.Scalar; dFinal: tf.Tensor2D; dEmbedding: tf.Tensor2D } {
+    const embedding = this.tensor2d('transformer.wte.weight');
+    const count = final.shape[0];
+    const dFinals: tf.Tensor2D[] = [];
+    let dEmbedding: tf.Tensor2D | undefined;
+    let total: tf.Scalar | undefined;
+    for (const { rows, labels } of this.headChunks(final, targets)) {
+      const [dRows, dChunk, sum] = tf.tidy(() => {
+        const { probabilities, losses } = this.headLosses(rows, labels);
+        const dRows = tf.sub(matMul(probabilities, embedding), tf.gather(embedding, labels));
+        return [dRows, matMul(probabilities, rows, true, false), tf.sum(losses)];
+      }) as [tf.Tensor2D, tf.Tensor2D, tf.Scalar];
+      dFinals.push(dRows);
+      const previous = dEmbedding;
+      dEmbedding = previous === undefined ? dChunk : tf.add<tf.Tensor2D>(previous, dChunk);
+      if (previous !== undefined) tf.dispose([previous, dChunk]);
+      total = total === undefined ? sum : tf.add<tf.Scalar>(total, sum);
+    }
+    const oneHotPart = tf.unsortedSegmentSum(final, targets, embedding.shape[0]);
+    return {
+      loss: tf.div(total!, count),
+      dFinal: tf.div(tf.concat2d(dFinals, 0), count),
+      dEmbedding: tf.div(tf.sub(dEmbedding!, oneHotPart), count),
+    };
+  }
+
+  /** rows [n, dModel], labels int32 [n] → probabilities [n, vocabRows] and losses [n], nats. */
+  private headLosses(rows: tf.Tensor2D, labels: tf.Tensor1D): { probabilities: tf.Tensor2D; losses: tf.Tensor1D } {
+    const probabilities = tf.softmax(this.logits(rows));
+    const ofLabels = tf.gatherND(probabilities, tf.stack([tf.range(0, labels.size, 1, 'int32'), labels], 1)) as tf.Tensor1D;
+    return { probabilities, losses: tf.neg(tf.log(tf.maximum<tf.Tensor1D>(ofLabels, smallestNormal))) };
+  }
+
+  private headChunks(final: tf.Tensor2D, targets: tf.Tensor1D): { rows: tf.Tensor2D; labels: tf.Tensor1D }[] {
+    const [count, dModel] = final.shape;
+    return Array.from({ length: Math.ceil(count / headChunkRows) }, (_, index) => {
+      const start = index * headChunkRows;
+      const size = Math.min(headChunkRows, count - start);
+      return { rows: tf.slice2d(final, [start, 0], [size, dModel]), labels: tf.slice1d(targets, start, size) };
+    });
+  }
+
+  private finalNorm(x: tf.Tensor2D) {
+    return this.norm('transformer.ln_f', x);
+  }
+
+  private norm(name: string, x: tf.Tensor2D) {
+    return layerNorm(x, this.parameters[`${name}.weight`] as tf.Tensor1D, this.bias(name));
+  }
+
+  private bias(name: string): tf.Tensor1D | undefined {
+    return this.parameters[`${name}.bias`] as tf.Tensor1D | undefined;
+  }
+
+  private tensor2d(name: string): tf.Tensor2D {
+    const tensor = this.parameters[name];
+    if (tensor === undefined) throw new RangeError(`parameter ${name} is missing`);
+    return tensor as tf.Tensor2D;
+  }
+
+  /** [batch · T, parts · heads · head] → `parts` tensors [batch · heads, T, head]. */
+  private splitHeads(joined: tf.Tensor2D, batch: number, length: number, parts: number): tf.Tensor3D[] {
+    const { nHead } = this.architecture;
+    const five = tf.reshape(joined, [batch, length, parts, nHead, this.headWidth]);
+    return tf.unstack(tf.transpose(five, [2, 0, 3, 1, 4])).map((part) => tf.reshape(part, [batch * nHead, length, this.headWidth]));
+  }
+
+  /** [batch · heads, T, head] → [batch · T, heads · head]. */
+  private joinHeads(heads: tf.Tensor3D, batch: number): tf.Tensor2D {
+    const { nHead, dModel } = this.architecture;
+    const length = heads.shape[1];
+    const four = tf.reshape(heads, [batch, nHead, length, this.headWidth]);
+    return tf.reshape(tf.transpose(four, [0, 2, 1, 3]), [batch * length, dModel]);
+  }
+}
+
+/** Rows of logits alive at once: at 50,304 columns, 1,024 rows are 206 MB. */
+const headChunkRows = 1024;
+/** A probability that underflowed to 0 counts as the smallest normal float32, not as an infinite loss. */
+const smallestNormal = 1.17549435e-38;
