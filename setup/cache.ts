@@ -3,11 +3,11 @@
 
 import { randomUUID } from 'node:crypto';
 import { existsSync } from 'node:fs';
-import { link, mkdir, readFile, rename, rm, statfs, writeFile } from 'node:fs/promises';
+import { mkdir, rename, rm, statfs } from 'node:fs/promises';
 import { homedir } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { UserError } from '../schemas/errors.ts';
+import { withLock } from './lock.ts';
 
 /** The variables set-up reads; `process.env` fits. */
 export type Environment = Record<string, string | undefined>;
@@ -40,46 +40,6 @@ export async function buildOnce(path: string, build: (staging: string) => Promis
   });
 }
 
-/**
- * Runs `work` while holding the lock file `path`, which names its owner's pid: a lock whose owner is dead is taken over.
- * The lock spares double work; that no half-made entry is seen is the rename's doing.
- */
-export async function withLock<T>(path: string, log: (line: string) => void, work: () => Promise<T>): Promise<T> {
-  await mkdir(dirname(path), { recursive: true });
-  const ticket = `${path}.${process.pid}.${randomUUID().slice(0, 8)}`;
-  await writeFile(ticket, String(process.pid));
-  try {
-    let announced = false;
-    while (!(await tryLink(ticket, path))) {
-      const owner = Number(await readFile(path, 'utf8').catch(() => ''));
-      if (owner > 0 && !isAlive(owner)) {
-        await rm(path, { force: true });
-        continue;
-      }
-      if (!announced) log(`waiting for another set-up (pid ${owner}) that holds ${path}`);
-      announced = true;
-      await sleep(500);
-    }
-    try {
-      return await work();
-    } finally {
-      await rm(path, { force: true });
-    }
-  } finally {
-    await rm(ticket, { force: true });
-  }
-}
-
-/** True while a process of that id exists (also one of another user). */
-export function isAlive(pid: number): boolean {
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch (error) {
-    return (error as NodeJS.ErrnoException).code === 'EPERM';
-  }
-}
-
 /** Free bytes on the disk that holds `path`, which need not exist yet. */
 export async function freeBytes(path: string): Promise<number> {
   let existing = resolve(path);
@@ -101,14 +61,4 @@ export async function requireFreeBytes(path: string, neededBytes: number, what: 
 /** `273829956` → `"274 MB"`. */
 export function formatBytes(bytes: number): string {
   return bytes < 1e9 ? `${Math.round(bytes / 1e6)} MB` : `${(bytes / 1e9).toFixed(1)} GB`;
-}
-
-async function tryLink(ticket: string, path: string): Promise<boolean> {
-  try {
-    await link(ticket, path);
-    return true;
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'EEXIST') return false;
-    throw error;
-  }
 }

@@ -1,13 +1,13 @@
 // Fetches libtensorflow out of a package registry (a Python wheel by pip, or a jar by Maven) and lays it out as the
 // binding expects it. TensorFlow.js's own installer loads an older library from a host that closed networks don't reach.
 
-import { createHash } from 'node:crypto';
-import { createReadStream, existsSync, statSync } from 'node:fs';
+import { existsSync } from 'node:fs';
 import { cp, mkdir, rename, rm, stat, symlink, writeFile } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { UserError } from '../schemas/errors.ts';
 import { formatBytes, type Environment } from './cache.ts';
 import { CommandError, findOnPath, runCommand } from './command.ts';
+import { verifySha256 } from './download.ts';
 import { cudaRequirements, libraryFiles, type TensorflowArchive } from './tensorflowPins.ts';
 
 /** What fetching needs to know of its surroundings. */
@@ -47,18 +47,6 @@ export async function fetchCudaLibraries(staging: string, context: FetchContext)
     { env: context.env, progress: 'fetching the CUDA 12 libraries', log: context.log },
   );
   await rm(requirements);
-}
-
-/** Throws a UserError when the file's SHA-256 is not `expected`. */
-export async function verifySha256(path: string, expected: string): Promise<void> {
-  const hash = createHash('sha256');
-  for await (const chunk of createReadStream(path, { highWaterMark: 1 << 20 })) hash.update(chunk as Buffer);
-  const found = hash.digest('hex');
-  if (found === expected) return;
-  throw new UserError(
-    `${basename(path)} has SHA-256 ${found}, not the pinned ${expected}; it was not used.`,
-    'Delete the file and run npm run setup again; if it happens again, the package source in use serves a changed file.',
-  );
 }
 
 async function obtainArchive(archives: TensorflowArchive[], download: string, context: FetchContext): Promise<{ archive: TensorflowArchive; path: string }> {
@@ -144,7 +132,7 @@ async function extract(archive: string, entries: string[], target: string, env: 
 /** Drops symbol tables: 853 MB become 634 MB. Without binutils the library works as it is. */
 async function stripSymbols(library: string, env: Environment): Promise<void> {
   const strip = findOnPath('strip', env);
-  if (strip && statSync(library).isFile()) await runCommand(strip, ['-s', library], { env });
+  if (strip) await runCommand(strip, ['-s', library], { env });
 }
 
 function firstLine(text: string): string {
