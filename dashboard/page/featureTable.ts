@@ -1,0 +1,173 @@
+// The table of all features. Only the rows in view exist in the document, so 131,072 features scroll like 50; the rest is
+// two spacer rows. It is an ARIA grid of one tab stop: arrow keys move the active row, Enter opens it.
+import type { FeatureIndex } from '../../schemas/dashboard.ts';
+import { el } from './dom.ts';
+import { liveness, type SortKey } from './featureQuery.ts';
+import { formatDensity, formatNumber, formatShare } from './format.ts';
+import { featureHref } from './router.ts';
+import { tokenChip, type TokenLabels } from './tokenLabels.ts';
+
+export interface FeatureTableOptions {
+  index: FeatureIndex;
+  labels: TokenLabels;
+  /** log10 of the density at which a density bar is empty. */
+  densityFloor: number;
+  onSort(key: SortKey): void;
+}
+
+export interface FeatureTable {
+  element: HTMLElement;
+  /** The part of it that takes the keyboard. */
+  grid: HTMLElement;
+  /** Shows these features, in this order, from the top. */
+  show(order: readonly number[], sort: SortKey, descending: boolean): void;
+  /** Makes a feature's row the active one and scrolls to it. */
+  reveal(feature: number): void;
+  /** Lays the rows out again after the element was attached or resized. */
+  layout(): void;
+}
+
+/** Rows kept above and below the view, so that a fast scroll shows no gap. */
+const overscanRows = 10;
+
+const columns: readonly { key: SortKey; label: string; short: string; numeric: boolean }[] = [
+  { key: 'feature', label: 'Feature', short: 'No.', numeric: true },
+  { key: 'density', label: 'Density', short: 'Density', numeric: true },
+  { key: 'max', label: 'Max activation', short: 'Max', numeric: true },
+  { key: 'token', label: 'Top token', short: 'Token', numeric: false },
+  { key: 'lang', label: 'Language', short: 'Lang', numeric: false },
+  { key: 'purity', label: 'Purity', short: 'Pure', numeric: true },
+];
+
+export function featureTable({ index, labels, densityFloor, onSort }: FeatureTableOptions): FeatureTable {
+  let order: readonly number[] = [];
+  let active = -1;
+  let shown = { first: -1, last: -1 };
+
+  const headers = columns.map(({ key, label, short, numeric }) =>
+    el(
+      'th',
+      { scope: 'col', class: `col-${key}${numeric ? ' numeric' : ''}` },
+      el('button', { type: 'button', onclick: () => onSort(key), 'aria-label': label }, el('span', { class: 'long' }, label), el('span', { class: 'short' }, short)),
+    ),
+  );
+  const before = spacer();
+  const after = spacer();
+  const body = el('tbody', {}, before.row, after.row);
+  const table = el(
+    'table',
+    { class: 'features', role: 'grid', tabindex: 0, 'aria-label': 'Features', 'aria-colcount': columns.length },
+    el('thead', {}, el('tr', { 'aria-rowindex': 1 }, ...headers)),
+    body,
+  );
+  const scroller = el('div', { class: 'scroller' }, table);
+
+  let frame = 0;
+  scroller.addEventListener('scroll', () => {
+    if (frame === 0) frame = requestAnimationFrame(() => ((frame = 0), layout()));
+  });
+  table.addEventListener('keydown', onKey);
+  body.addEventListener('click', (event) => {
+    const row = (event.target as Element).closest<HTMLElement>('tr[data-feature]');
+    if (row !== null && !(event.target instanceof HTMLAnchorElement)) location.hash = featureHref(Number(row.dataset.feature));
+  });
+
+  return { element: scroller, grid: table, show, reveal, layout };
+
+  function show(next: readonly number[], sort: SortKey, descending: boolean): void {
+    order = next;
+    active = -1;
+    shown = { first: -1, last: -1 };
+    table.setAttribute('aria-rowcount', String(order.length + 1));
+    columns.forEach(({ key }, column) => headers[column]?.setAttribute('aria-sort', key !== sort ? 'none' : descending ? 'descending' : 'ascending'));
+    scroller.scrollTop = 0;
+    layout();
+  }
+
+  function reveal(feature: number): void {
+    const position = order.indexOf(feature);
+    if (position >= 0) activate(position, 'center');
+  }
+
+  function layout(): void {
+    const rowPx = rowHeightPx();
+    const first = Math.max(0, Math.floor(scroller.scrollTop / rowPx) - overscanRows);
+    const last = Math.min(order.length, Math.ceil((scroller.scrollTop + scroller.clientHeight) / rowPx) + overscanRows);
+    if (first === shown.first && last === shown.last) return;
+    shown = { first, last };
+    before.setHeight(first * rowPx);
+    after.setHeight((order.length - last) * rowPx);
+    const rows = order.slice(first, last).map((feature, offset) => featureRow(feature, first + offset));
+    body.replaceChildren(before.row, ...rows, after.row);
+    markActive();
+  }
+
+  function featureRow(feature: number, position: number): HTMLElement {
+    const density = index.density[feature] ?? 0;
+    const share = index.topLangShare[feature] ?? 0;
+    const life = liveness(density);
+    const token = index.topToken[feature] ?? -1;
+    const densityBar = Math.min(Math.max(1 - Math.log10(density) / densityFloor, 0), 1);
+    return el(
+      'tr',
+      { id: `row-${position}`, 'aria-rowindex': position + 2, 'data-feature': feature, class: life },
+      el('td', { class: 'numeric' }, el('a', { href: featureHref(feature), tabindex: -1 }, feature)),
+      el('td', { class: 'numeric' }, life === 'dead' ? el('span', { class: 'tag' }, 'dead') : meter(formatDensity(density), densityBar)),
+      el('td', { class: 'numeric' }, life === 'dead' ? '–' : formatNumber(index.maxActivation[feature] ?? 0)),
+      el('td', {}, token < 0 ? '–' : tokenChip(token, labels)),
+      el('td', {}, index.topLang[feature] || '–'),
+      el('td', { class: 'numeric' }, life === 'dead' ? '–' : meter(formatShare(share), share)),
+    );
+  }
+
+  function onKey(event: KeyboardEvent): void {
+    if (event.target !== table) return;
+    const page = Math.max(1, Math.floor(scroller.clientHeight / rowHeightPx()) - 2);
+    const target = { ArrowDown: active + 1, ArrowUp: active - 1, PageDown: active + page, PageUp: active - page, Home: 0, End: order.length - 1 }[event.key];
+    if (target !== undefined && order.length > 0) {
+      event.preventDefault();
+      activate(Math.min(Math.max(target, 0), order.length - 1), 'nearest');
+      return;
+    }
+    const feature = order[active];
+    if (event.key === 'Enter' && feature !== undefined) location.hash = featureHref(feature);
+  }
+
+  function activate(position: number, block: 'nearest' | 'center'): void {
+    active = position;
+    const rowPx = rowHeightPx();
+    const top = position * rowPx;
+    const viewPx = scroller.clientHeight - headerHeightPx();
+    if (block === 'center') scroller.scrollTop = top - viewPx / 2;
+    else if (top < scroller.scrollTop) scroller.scrollTop = top;
+    else if (top + rowPx > scroller.scrollTop + viewPx) scroller.scrollTop = top + rowPx - viewPx;
+    layout();
+    markActive();
+  }
+
+  function markActive(): void {
+    for (const row of body.querySelectorAll('[aria-selected]')) row.removeAttribute('aria-selected');
+    const row = active < 0 ? null : body.querySelector(`#row-${active}`);
+    row?.setAttribute('aria-selected', 'true');
+    if (row === null) table.removeAttribute('aria-activedescendant');
+    else table.setAttribute('aria-activedescendant', row.id);
+  }
+
+  function rowHeightPx(): number {
+    return Number.parseFloat(getComputedStyle(scroller).getPropertyValue('--row')) || 32;
+  }
+
+  function headerHeightPx(): number {
+    return table.tHead?.getBoundingClientRect().height ?? 0;
+  }
+}
+
+/** A number with a bar beside it: `share` 0 to 1. */
+function meter(text: string, share: number): HTMLElement {
+  return el('span', { class: 'meter' }, el('span', { class: 'track', '--share': share.toFixed(3) }), el('span', {}, text));
+}
+
+function spacer(): { row: HTMLElement; setHeight(heightPx: number): void } {
+  const cell = el('td', { colspan: columns.length });
+  return { row: el('tr', { class: 'spacer', 'aria-hidden': 'true' }, cell), setHeight: (heightPx) => cell.style.setProperty('height', `${heightPx}px`) };
+}

@@ -1,0 +1,39 @@
+// How numbers read, in one place, so that a density looks the same in the table, the header and a tooltip.
+
+const grouped = new Intl.NumberFormat('en-US', { maximumFractionDigits: 0 });
+
+/** 131072 → 131,072. */
+export function formatCount(value: number): string {
+  return grouped.format(value);
+}
+
+/** Three significant digits; an exponent only where zeros would hide the number: 0.0421, 12.3, 1.2e-5, 4,096. */
+export function formatNumber(value: number, digits = 3): string {
+  if (!Number.isFinite(value)) return '–';
+  if (value === 0) return '0';
+  const size = Math.abs(value);
+  if (size < 1e-3 || size >= 1e9) return value.toExponential(digits - 1);
+  if (size >= 10 ** (digits - 1)) return grouped.format(value);
+  return value.toPrecision(digits);
+}
+
+/** A density, always with an exponent below 1 %, so that columns compare at a glance: 1.2e-4, 3.4e-2, 0. */
+export function formatDensity(value: number): string {
+  return value === 0 ? '0' : value.toExponential(1);
+}
+
+/** A share as whole percent; small shares stay visible: 92%, 0.4%. */
+export function formatShare(share: number): string {
+  const percent = share * 100;
+  return `${percent > 0 && percent < 1 ? percent.toPrecision(1) : Math.round(percent)}%`;
+}
+
+/** A signed number, with a true minus. */
+export function formatSigned(value: number): string {
+  return `${value > 0 ? '+' : value < 0 ? '−' : ''}${formatNumber(Math.abs(value))}`;
+}
+
+/** n and its noun: 1 feature, 2 features. */
+export function formatQuantity(count: number, noun: string): string {
+  return `${formatCount(count)} ${noun}${count === 1 ? '' : 's'}`;
+}

@@ -1,0 +1,104 @@
+// An example's text: each token shaded by the feature's activation on it, the token that fired outlined. Only whole
+// characters are shown, so a span may stand for several tokens; its tooltip lists them one by one.
+import type { Example } from '../../schemas/dashboard.ts';
+import { el } from './dom.ts';
+import { formatNumber } from './format.ts';
+import { tokenChip, type TokenLabels } from './tokenLabels.ts';
+import { groupTokens, visiblePieces, type TokenGroup } from './tokens.ts';
+import { attachTooltip } from './tooltip.ts';
+
+/** Tokens shown of a long example until it is expanded: what precedes a token tells more than what follows. */
+const tokensBefore = 16;
+const tokensAfter = 7;
+
+interface Source {
+  example: Example;
+  group: TokenGroup;
+}
+
+const sources = new WeakMap<Element, Source>();
+
+export interface TokenText {
+  element: HTMLElement;
+  /** Whether tokens are left out while it is not expanded. */
+  long: boolean;
+  setExpanded(expanded: boolean): void;
+}
+
+/**
+ * The text of an example.
+ *
+ * @param maxActivation the feature's maximum: the darkest shade.
+ */
+export function tokenText(example: Example, maxActivation: number, labels: TokenLabels): TokenText {
+  const groups = groupTokens(example.tokens, labels.vocabulary);
+  const near = groups.filter((group) => group.end > example.centre - tokensBefore && group.start <= example.centre + tokensAfter);
+  const element = el('p', { class: 'text', dir: 'auto', lang: languageTag(example.document.lang) });
+  const setExpanded = (expanded: boolean): void => {
+    const shown = expanded ? groups : near;
+    const spans = shown.map((group) => tokenSpan({ example, group }, maxActivation));
+    element.classList.toggle('expanded', expanded);
+    element.replaceChildren(shown[0] === groups[0] ? '' : ellipsis(), ...spans, shown.at(-1) === groups.at(-1) ? '' : ellipsis());
+  };
+  setExpanded(false);
+  return { element, long: near.length < groups.length, setExpanded };
+}
+
+/** Tooltips and arrow keys for all example texts inside a container. */
+export function attachTokenInspection(container: HTMLElement, labels: TokenLabels): void {
+  attachTooltip(container, (target) => {
+    const source = sources.get(target.closest('.token') ?? target);
+    return source === undefined ? undefined : tokenDetails(source, labels);
+  });
+  container.addEventListener('keydown', (event) => {
+    const step = event.key === 'ArrowRight' ? 1 : event.key === 'ArrowLeft' ? -1 : 0;
+    const token = event.target as HTMLElement;
+    if (step === 0 || !sources.has(token)) return;
+    const siblings = [...(token.parentElement?.querySelectorAll<HTMLElement>('.token') ?? [])];
+    const next = siblings[siblings.indexOf(token) + step];
+    // Inside a text the arrows walk its tokens; outside they leaf through features.
+    event.stopPropagation();
+    event.preventDefault();
+    if (next === undefined) return;
+    token.tabIndex = -1;
+    next.tabIndex = 0;
+    next.focus();
+  });
+}
+
+function tokenSpan(source: Source, maxActivation: number): HTMLElement {
+  const { example, group } = source;
+  const activation = groupActivation(source);
+  const fired = group.start <= example.centre && example.centre < group.end;
+  const share = maxActivation > 0 ? Math.min(Math.max(activation / maxActivation, 0), 1) : 0;
+  const span = el(fired ? 'mark' : 'span', {
+    class: `token${fired ? ' fired' : ''}${group.kind === 'end-of-text' ? ' end-of-text' : ''}`,
+    tabindex: fired ? 0 : -1,
+    '--share': share > 0 ? share.toFixed(4) : undefined,
+  });
+  if (group.kind === 'end-of-text') span.append('end of text');
+  else for (const piece of visiblePieces(group.text)) span.append(piece.mark ? el('span', { class: 'mark' }, piece.text) : piece.text);
+  sources.set(span, source);
+  return span;
+}
+
+function groupActivation({ example, group }: Source): number {
+  return Math.max(...example.activations.slice(group.start, group.end), 0);
+}
+
+function tokenDetails({ example, group }: Source, labels: TokenLabels): HTMLElement {
+  const rows = example.tokens.slice(group.start, group.end).map((id, offset) => {
+    const activation = example.activations[group.start + offset] ?? 0;
+    return el('tr', {}, el('td', {}, tokenChip(id, labels)), el('td', {}, `id ${id}`), el('td', {}, `activation ${formatNumber(activation)}`));
+  });
+  return el('table', {}, el('tbody', {}, ...rows));
+}
+
+function ellipsis(): HTMLElement {
+  return el('span', { class: 'ellipsis', 'aria-label': 'left out' }, '…');
+}
+
+/** The document's language for fonts and speech, where the corpus's label is a language at all. */
+function languageTag(lang: string): string | undefined {
+  return /^[a-z]{2}(-[A-Za-z]{2,4})?$/.test(lang) && !['js', 'ts', 'py', 'md'].includes(lang) ? lang : undefined;
+}
