@@ -1,0 +1,181 @@
+// An artifact store in an S3 bucket, or on any server that speaks S3. The SDK's own chain finds endpoint, region and
+// credentials (environment, profile, instance role), so none of them is ever in a configuration, history or log.
+// The SDK is heavy, hence imported when the first object is touched.
+import { createHash } from 'node:crypto';
+import type * as s3Sdk from '@aws-sdk/client-s3';
+import { UserError } from '../schemas/errors.ts';
+import type { ArtifactStore, ListedObject, Stored } from './artifactStore.ts';
+import { checkPath, checkPrefix, checkRange, NotFoundError } from './storePath.ts';
+
+/** Objects above this go up in parts of this size. */
+const partBytes = 32 * 2 ** 20;
+const partsAtOnce = 4;
+const deletesAtOnce = 16;
+const conflictAttempts = 5;
+
+type Sdk = typeof s3Sdk;
+
+interface Connection {
+  sdk: Sdk;
+  client: s3Sdk.S3Client;
+}
+
+export class S3Store implements ArtifactStore {
+  readonly uri: string;
+  private readonly bucket: string;
+  private readonly keyPrefix: string;
+  private connection: Promise<Connection> | undefined;
+
+  /** `prefix`: '' or a path without leading or trailing slash. */
+  constructor(bucket: string, prefix: string) {
+    this.bucket = bucket;
+    this.keyPrefix = prefix === '' ? '' : `${prefix}/`;
+    this.uri = `s3://${bucket}${prefix === '' ? '' : `/${prefix}`}`;
+  }
+
+  async put(path: string, bytes: Uint8Array): Promise<Stored> {
+    const target = this.target(path);
+    const sha256 = createHash('sha256').update(bytes).digest('hex');
+    await this.call(path, async ({ sdk, client }) => {
+      if (bytes.length <= partBytes) return void (await client.send(new sdk.PutObjectCommand({ ...target, Body: bytes })));
+      const { Upload } = await import('@aws-sdk/lib-storage');
+      await new Upload({ client, params: { ...target, Body: bytes }, partSize: partBytes, queueSize: partsAtOnce }).done();
+    });
+    return { sha256, bytes: bytes.length };
+  }
+
+  async putIfAbsent(path: string, bytes: Uint8Array): Promise<boolean> {
+    const target = this.target(path);
+    return this.call(path, async ({ sdk, client }) => {
+      for (let attempt = 1; ; attempt++) {
+        try {
+          await client.send(new sdk.PutObjectCommand({ ...target, Body: bytes, IfNoneMatch: '*' }));
+          return true;
+        } catch (error) {
+          if (statusOf(error) === 412) return false;
+          // 409: another conditional write of this name is under way; the outcome is known on asking again.
+          if (statusOf(error) !== 409 || attempt === conflictAttempts) throw error;
+        }
+      }
+    });
+  }
+
+  async get(path: string): Promise<Uint8Array> {
+    const target = this.target(path);
+    return this.call(path, async ({ sdk, client }) => {
+      const { Body } = await client.send(new sdk.GetObjectCommand(target));
+      return Body!.transformToByteArray();
+    });
+  }
+
+  async range(path: string, start: number, length: number): Promise<Uint8Array> {
+    checkRange(start, length);
+    const target = this.target(path);
+    if (length === 0) {
+      const bytes = await this.size(path);
+      if (start > bytes) throw pastEnd(path, start, length);
+      return new Uint8Array(0);
+    }
+    return this.call(path, async ({ sdk, client }) => {
+      try {
+        const { Body } = await client.send(new sdk.GetObjectCommand({ ...target, Range: `bytes=${start}-${start + length - 1}` }));
+        const bytes = await Body!.transformToByteArray();
+        if (bytes.length === length) return bytes;
+      } catch (error) {
+        if (statusOf(error) !== 416) throw error;
+      }
+      throw pastEnd(path, start, length);
+    });
+  }
+
+  async size(path: string): Promise<number> {
+    const target = this.target(path);
+    return this.call(path, async ({ sdk, client }) => (await client.send(new sdk.HeadObjectCommand(target))).ContentLength ?? 0);
+  }
+
+  async exists(path: string): Promise<boolean> {
+    try {
+      await this.size(path);
+      return true;
+    } catch (error) {
+      if (error instanceof NotFoundError) return false;
+      throw error;
+    }
+  }
+
+  async list(prefix: string): Promise<ListedObject[]> {
+    checkPrefix(prefix);
+    return this.call(prefix, async ({ sdk, client }) => {
+      const objects: ListedObject[] = [];
+      for await (const page of sdk.paginateListObjectsV2({ client }, { Bucket: this.bucket, Prefix: this.keyPrefix + prefix })) {
+        for (const { Key, Size } of page.Contents ?? []) objects.push({ path: Key!.slice(this.keyPrefix.length), bytes: Size ?? 0 });
+      }
+      // Some servers list the folders they keep as objects of their own, with a trailing slash.
+      return objects.filter(({ path }) => !path.endsWith('/')).sort((a, b) => (a.path < b.path ? -1 : 1));
+    });
+  }
+
+  async delete(path: string): Promise<void> {
+    const target = this.target(path);
+    try {
+      await this.call(path, ({ sdk, client }) => client.send(new sdk.DeleteObjectCommand(target)));
+    } catch (error) {
+      if (!(error instanceof NotFoundError)) throw error;
+    }
+  }
+
+  async deletePrefix(prefix: string): Promise<void> {
+    if (prefix === '') throw new TypeError("deletePrefix(''): refusing to empty the whole store");
+    const paths = (await this.list(prefix)).map(({ path }) => path);
+    // One by one: compatible servers disagree on the checksum that a bulk deletion needs.
+    for (let at = 0; at < paths.length; at += deletesAtOnce) await Promise.all(paths.slice(at, at + deletesAtOnce).map((path) => this.delete(path)));
+  }
+
+  private target(path: string): { Bucket: string; Key: string } {
+    checkPath(path);
+    return { Bucket: this.bucket, Key: this.keyPrefix + path };
+  }
+
+  private async call<T>(path: string, work: (connection: Connection) => Promise<T>): Promise<T> {
+    this.connection ??= connect();
+    try {
+      return await work(await this.connection);
+    } catch (error) {
+      throw this.explain(error, path);
+    }
+  }
+
+  private explain(error: unknown, path: string): unknown {
+    const name = error instanceof Error ? error.name : '';
+    const status = statusOf(error);
+    if (name === 'NoSuchBucket') return new UserError(`${this.uri}: there is no bucket ${this.bucket}`, `Create the bucket, or correct the store's URI.`, { cause: error });
+    if (name === 'CredentialsProviderError') {
+      return new UserError(`${this.uri}: no S3 credentials were found`, 'Set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE, or run where an instance role applies.', { cause: error });
+    }
+    if (status === 401 || status === 403) {
+      return new UserError(`${this.uri}: access to ${path} is refused (${name})`, 'Check the credentials and that they may list, get, put and delete in this bucket.', { cause: error });
+    }
+    if (status === 404) return new NotFoundError(this.uri, path);
+    return error;
+  }
+}
+
+async function connect(): Promise<Connection> {
+  const sdk = await import('@aws-sdk/client-s3');
+  const ownServer = (process.env['AWS_ENDPOINT_URL_S3'] ?? process.env['AWS_ENDPOINT_URL'] ?? '') !== '';
+  const client = new sdk.S3Client({
+    // Objects carry their own SHA-256, and many compatible servers refuse the SDK's checksum trailers.
+    requestChecksumCalculation: 'WHEN_REQUIRED',
+    responseChecksumValidation: 'WHEN_REQUIRED',
+    ...(ownServer ? { forcePathStyle: true, region: process.env['AWS_REGION'] ?? 'us-east-1' } : {}),
+  });
+  return { sdk, client };
+}
+
+function pastEnd(path: string, start: number, length: number): RangeError {
+  return new RangeError(`${path} ends before byte ${start + length}`);
+}
+
+function statusOf(error: unknown): number | undefined {
+  return (error as { $metadata?: { httpStatusCode?: number } } | null)?.$metadata?.httpStatusCode;
+}

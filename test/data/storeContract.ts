@@ -1,0 +1,135 @@
+// What every artifact store must do, run against the folder and against a real S3 server.
+import { createHash } from 'node:crypto';
+import { describe, expect, it } from 'vitest';
+import { NotFoundError, openStore, type ArtifactStore } from '../../data/artifactStore.ts';
+
+const text = (value: string): Uint8Array => new TextEncoder().encode(value);
+
+/** `freshUri` gives the URI of an empty store. */
+export function describeStoreContract(freshUri: () => string | Promise<string>): void {
+  const fresh = async (): Promise<ArtifactStore> => openStore(await freshUri());
+
+  describe('as an artifact store', () => {
+    it('gives back what was put, with its SHA-256 and size, and replaces it', async () => {
+      const store = await fresh();
+      expect(await store.put('tokenize/ab/x.bin', text('first'))).toEqual({ sha256: createHash('sha256').update('first').digest('hex'), bytes: 5 });
+      expect(await store.get('tokenize/ab/x.bin')).toEqual(text('first'));
+      await store.put('tokenize/ab/x.bin', text('second, longer'));
+      expect(await store.get('tokenize/ab/x.bin')).toEqual(text('second, longer'));
+      expect(await store.size('tokenize/ab/x.bin')).toBe(14);
+      expect(await openStore(store.uri).get('tokenize/ab/x.bin')).toEqual(text('second, longer'));
+    });
+
+    it('holds empty objects, and puts a view of a larger buffer as the view it is', async () => {
+      const store = await fresh();
+      await store.put('empty', new Uint8Array(0));
+      expect(await store.get('empty')).toHaveLength(0);
+      expect(await store.range('empty', 0, 0)).toHaveLength(0);
+      await store.put('view', text('0123456789').subarray(3, 6));
+      expect(await store.get('view')).toEqual(text('345'));
+    });
+
+    it('reads ranges, and refuses one that passes the end', async () => {
+      const store = await fresh();
+      await store.put('a/b', text('0123456789'));
+      expect(await store.range('a/b', 0, 4)).toEqual(text('0123'));
+      expect(await store.range('a/b', 7, 3)).toEqual(text('789'));
+      expect(await store.range('a/b', 10, 0)).toHaveLength(0);
+      await expect(store.range('a/b', 8, 3)).rejects.toThrow(RangeError);
+      await expect(store.range('a/b', 10, 1)).rejects.toThrow(RangeError);
+      await expect(store.range('a/b', 11, 0)).rejects.toThrow(RangeError);
+      await expect(store.range('a/b', -1, 2)).rejects.toThrow(RangeError);
+    });
+
+    it('says NotFoundError for what is not there, whatever is asked of it', async () => {
+      const store = await fresh();
+      await store.put('folder/file', text('x'));
+      for (const path of ['missing', 'folder/missing', 'folder', 'no/such/folder']) {
+        await expect(store.get(path)).rejects.toThrow(NotFoundError);
+        await expect(store.size(path)).rejects.toThrow(NotFoundError);
+        await expect(store.range(path, 0, 1)).rejects.toThrow(NotFoundError);
+        await expect(store.range(path, 0, 0)).rejects.toThrow(NotFoundError);
+        expect(await store.exists(path)).toBe(false);
+      }
+      expect(await store.exists('folder/file')).toBe(true);
+      await store.delete('missing');
+      await store.delete('no/such/folder');
+      await store.deletePrefix('no/such');
+    });
+
+    it('lists by prefix, sorted, with sizes', async () => {
+      const store = await fresh();
+      expect(await store.list('')).toEqual([]);
+      for (const path of ['b/2', 'a/10', 'a/9', 'a/nested/deep/x', 'ab/1', 'a-b']) await store.put(path, text(path));
+      const paths = async (prefix: string): Promise<string[]> => (await store.list(prefix)).map(({ path }) => path);
+      expect(await paths('')).toEqual(['a-b', 'a/10', 'a/9', 'a/nested/deep/x', 'ab/1', 'b/2']);
+      expect(await paths('a/')).toEqual(['a/10', 'a/9', 'a/nested/deep/x']);
+      expect(await paths('a')).toEqual(['a-b', 'a/10', 'a/9', 'a/nested/deep/x', 'ab/1']);
+      expect(await paths('a/n')).toEqual(['a/nested/deep/x']);
+      expect(await paths('zzz/')).toEqual([]);
+      expect(await store.list('a/1')).toEqual([{ path: 'a/10', bytes: 4 }]);
+    });
+
+    it('deletes one object, or all below a prefix, and can write there again', async () => {
+      const store = await fresh();
+      for (const path of ['a/1', 'a/2', 'a/b/3', 'ab/4']) await store.put(path, text(path));
+      await store.delete('a/1');
+      expect(await store.exists('a/1')).toBe(false);
+      await store.deletePrefix('a/');
+      expect((await store.list('')).map(({ path }) => path)).toEqual(['ab/4']);
+      await store.put('a/b/3', text('again'));
+      expect(await store.get('a/b/3')).toEqual(text('again'));
+      await expect(store.deletePrefix('')).rejects.toThrow(TypeError);
+    });
+
+    it('lets exactly one of 8 racing clients put if absent, and readers see only its bytes', async () => {
+      const uri = await freshUri();
+      const clients = Array.from({ length: 8 }, () => openStore(uri));
+      for (let name = 0; name < 12; name++) {
+        const path = `race/${name}`;
+        const won = await Promise.all(clients.map((client, i) => client.putIfAbsent(path, text(`client ${i}`))));
+        expect(won.filter(Boolean)).toHaveLength(1);
+        expect(await clients[0]!.get(path)).toEqual(text(`client ${won.indexOf(true)}`));
+        expect(await clients[1]!.putIfAbsent(path, text('late'))).toBe(false);
+      }
+      expect(await clients[0]!.list('race/')).toHaveLength(12);
+    });
+
+    it('never shows half an object while it is replaced', async () => {
+      const store = await fresh();
+      const versions = [new Uint8Array(300_000).fill(1), new Uint8Array(300_000).fill(2)];
+      await store.put('big', versions[0]!);
+      let writing = true;
+      const writer = (async () => {
+        for (let i = 1; i <= 10; i++) await store.put('big', versions[i % 2]!);
+        writing = false;
+      })();
+      while (writing) {
+        const seen = await store.get('big');
+        expect(seen).toHaveLength(300_000);
+        expect(seen[0] === seen[seen.length - 1] && seen[0] === seen[150_000]).toBe(true);
+      }
+      await writer;
+    });
+
+    it('holds objects above 32 MiB (multipart on S3) and reads ranges of them', async () => {
+      const store = await fresh();
+      const large = new Uint8Array(70 * 2 ** 20);
+      for (let i = 0; i < large.length; i += 4099) large[i] = i % 251;
+      const { sha256 } = await store.put('large.bin', large);
+      expect(await store.size('large.bin')).toBe(large.length);
+      const back = await store.get('large.bin');
+      expect(createHash('sha256').update(back).digest('hex')).toBe(sha256);
+      const start = 33 * 2 ** 20 - 5;
+      expect(Buffer.compare(await store.range('large.bin', start, 10_000), large.subarray(start, start + 10_000))).toBe(0);
+    });
+
+    it.each(['', '/etc/passwd', '../x', 'a/../b', 'a//b', './a', 'a/', 'a\0b', 'a\\b', '.tmp-1-x'])('refuses the path %j', async (path) => {
+      const store = await fresh();
+      await expect(store.put(path, text('x'))).rejects.toThrow(TypeError);
+      await expect(store.get(path)).rejects.toThrow(TypeError);
+      await expect(store.delete(path)).rejects.toThrow(TypeError);
+      expect(await store.list('')).toEqual([]);
+    });
+  });
+}
