@@ -1,0 +1,1 @@
+export async function buildDemoCorpus(): Promise<{ file: string }> { return {file: ''}; }
