@@ -25,7 +25,7 @@ function requireNode(major, minor) {
 function installPackages() {
   const lockHash = createHash('sha256').update(readFileSync(join(root, 'package-lock.json'))).digest('hex');
   if (existsSync(stampFile) && readFileSync(stampFile, 'utf8') === lockHash) return;
-  if (!existsSync(stampFile) && isInstalled()) return writeFileSync(stampFile, lockHash);
+  if (isInstalled()) return writeFileSync(stampFile, lockHash);
   console.log('setup: installing packages (npm ci)');
   const npm = process.env.npm_execpath;
   if (npm && npm.endsWith('.js')) run(process.execPath, [npm, 'ci']);
@@ -33,7 +33,7 @@ function installPackages() {
   writeFileSync(stampFile, lockHash);
 }
 
-/** Packages that `npm ci` put there by hand need no second run: npm notes what it installed in the same form. */
+/** Packages that somebody installed by hand need no second run: npm notes what it installed in the lock file's form. */
 function isInstalled() {
   const note = join(root, 'node_modules', '.package-lock.json');
   if (!existsSync(note)) return false;
