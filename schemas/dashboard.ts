@@ -59,6 +59,8 @@ export const featureIndex = z.strictObject({
   /** Most frequent document language among the top examples, and its share; '' and 0 for a dead feature. */
   topLang: z.array(z.string()),
   topLangShare: z.array(z.number()),
+  /** How many top examples there are: fewer than asked for where the feature fired in few places. */
+  topExamples: z.array(z.int()),
 });
 export type FeatureIndex = z.infer<typeof featureIndex>;
 

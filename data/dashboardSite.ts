@@ -1,0 +1,165 @@
+// The dashboard's data as one site: what is put together once all blocks of features are written. File names are
+// decided here, for those who write the parts and for those who collect them.
+import { z } from 'zod';
+import type { FileEntry, Receipt } from '../schemas/artifact.ts';
+import { featureIndex, runPage, vocabulary, type Curve, type FeatureIndex, type RunPage } from '../schemas/dashboard.ts';
+import { UserError } from '../schemas/errors.ts';
+import { resamplingResult } from '../schemas/jobs.ts';
+import type { ArtifactId, SpecOf, StageName } from '../schemas/stages.ts';
+import { artifactPath, readManifest, readSpec } from './artifact.ts';
+import type { ArtifactStore } from './artifactStore.ts';
+import { decodeSafetensors } from './safetensors.ts';
+import { createTokenizer } from './tokenizer.ts';
+
+const numbered = (folder: string, index: number) => `${folder}/${String(index).padStart(5, '0')}.json`;
+
+export function chunkPath(chunk: number): string {
+  return numbered('site/data/features', chunk);
+}
+
+/** A block's columns of the index, until all are there. */
+export function indexPath(block: number): string {
+  return numbered('work/index', block);
+}
+
+/** Receipts of blocks are numbered after those of the shards that were read. */
+export function blockReceipt(shards: number, block: number): number {
+  return shards + block;
+}
+
+/** Mean of the sums that shards reported, and the SAE's metrics (SPEC §5): the numbers every report shows. */
+export interface Evaluation {
+  tokens: number;
+  losses: RunPage['sae']['losses'];
+  lossRecovered: number;
+  l0: number;
+  l1: number;
+  mse: number;
+  fvu: number;
+}
+
+/** Writes index.json, vocabulary.json and run.json from the parts in the store; returns them as files of the artifact. */
+export async function finishSite(store: ArtifactStore, id: ArtifactId, spec: SpecOf<'exportDashboard'>, receipts: Receipt[]): Promise<{ files: FileEntry[]; metrics: Record<string, number> }> {
+  const tokenizeSpec = await inputSpec(store, 'tokenize', spec.inputs.tokenize);
+  const saeSpec = await inputSpec(store, 'trainSae', spec.inputs.trainSae);
+  const read = receipts.filter(({ metrics }) => metrics['tokens'] !== undefined);
+  const blocks = receipts.filter(({ metrics }) => metrics['features'] !== undefined);
+  const evaluation = await evaluationOf(store, id, read);
+  const index = await indexOf(store, id, blocks, saeSpec.config.sae.features);
+  const counts = countFeatures(index);
+  const page = await runPageOf(store, spec, evaluation, index, counts);
+
+  const files: FileEntry[] = [];
+  const put = async (path: string, value: unknown) => files.push({ path, ...(await store.put(artifactPath(id, path), Buffer.from(JSON.stringify(value)))) });
+  await put('site/data/index.json', featureIndex.parse(index));
+  await put('site/data/vocabulary.json', vocabularyOf(tokenizeSpec.config.tokenize.vocabSize));
+  await put('site/data/run.json', runPage.parse(page));
+  const { losses, ...rest } = evaluation;
+  return { files, metrics: { ...rest, lossClean: losses.clean, lossReconstructed: losses.reconstructed, lossZero: losses.zero, lossMean: losses.mean, ...counts } };
+}
+
+async function evaluationOf(store: ArtifactStore, id: ArtifactId, read: Receipt[]): Promise<Evaluation> {
+  const total = (name: string) => read.reduce((sum, { metrics }) => sum + metrics[name]!, 0);
+  const tokens = total('tokens');
+  let sum: Float64Array | undefined;
+  for (const { files } of read) {
+    const { tensors } = decodeSafetensors(await store.get(artifactPath(id, files[0]!.path)));
+    const part = tensors['sum']!.data as Float32Array;
+    sum ??= new Float64Array(part.length);
+    part.forEach((value, column) => (sum![column]! += value));
+  }
+  if (sum === undefined) throw new UserError(`${id.stage}/${id.key}: no shard of held-out tokens was read`, 'Retry the failed shards.');
+  const losses = { clean: total('clean') / tokens, reconstructed: total('reconstructed') / tokens, zero: total('zero') / tokens, mean: total('mean') / tokens };
+  // Σ‖x − mean‖² = Σ‖x‖² − n‖mean‖²
+  const variance = total('squares') - sum.reduce((squares, value) => squares + value * value, 0) / tokens;
+  return {
+    tokens,
+    losses,
+    lossRecovered: (losses.zero - losses.reconstructed) / (losses.zero - losses.clean),
+    l0: total('l0') / tokens,
+    l1: total('l1') / tokens,
+    mse: total('squaredError') / (tokens * sum.length),
+    fvu: total('squaredError') / variance,
+  };
+}
+
+const indexColumns = featureIndex.omit({ features: true });
+
+async function indexOf(store: ArtifactStore, id: ArtifactId, blocks: Receipt[], features: number): Promise<FeatureIndex> {
+  const parts: z.infer<typeof indexColumns>[] = [];
+  for (const { files } of blocks) {
+    const path = files.find((file) => file.path.startsWith('work/index/'))!.path;
+    parts.push(indexColumns.parse(JSON.parse(Buffer.from(await store.get(artifactPath(id, path))).toString())));
+  }
+  const index: FeatureIndex = {
+    features,
+    density: parts.flatMap((part) => part.density),
+    maxActivation: parts.flatMap((part) => part.maxActivation),
+    topToken: parts.flatMap((part) => part.topToken),
+    topLang: parts.flatMap((part) => part.topLang),
+    topLangShare: parts.flatMap((part) => part.topLangShare),
+    topExamples: parts.flatMap((part) => part.topExamples),
+  };
+  if (index.density.length !== features) throw new UserError(`${id.stage}/${id.key}: ${index.density.length} of ${features} features were written`, 'Retry the failed blocks; a dashboard is never published with features missing.');
+  return index;
+}
+
+/** Below this share of tokens a feature that fired at all is of ultra-low density [P]. */
+const ultraLowDensity = 1e-6;
+
+function countFeatures({ density }: FeatureIndex): { alive: number; dead: number; ultraLow: number } {
+  const dead = density.filter((value) => value === 0).length;
+  const ultraLow = density.filter((value) => value > 0 && value < ultraLowDensity).length;
+  return { alive: density.length - dead - ultraLow, dead, ultraLow };
+}
+
+function vocabularyOf(vocabSize: number) {
+  const tokenizer = createTokenizer(vocabSize);
+  const tokens = Array.from({ length: vocabSize }, (_, token) => Buffer.from(tokenizer.tokenBytes(token)).toString('latin1'));
+  return vocabulary.parse({ eot: tokenizer.eot, tokens });
+}
+
+async function runPageOf(store: ArtifactStore, { inputs }: SpecOf<'exportDashboard'>, evaluation: Evaluation, index: FeatureIndex, counts: { alive: number; dead: number; ultraLow: number }): Promise<RunPage> {
+  const [tokenize, transformer, sae] = await Promise.all([
+    readManifest(store, { stage: 'tokenize', key: inputs.tokenize }),
+    readManifest(store, { stage: 'trainTransformer', key: inputs.trainTransformer }),
+    readManifest(store, { stage: 'trainSae', key: inputs.trainSae }),
+  ]);
+  const activations = await inputSpec(store, 'sampleActivations', inputs.sampleActivations);
+  const { tokens, ...numbers } = evaluation;
+  const resamplings = await rowsOf(store, { stage: 'trainSae', key: inputs.trainSae }, 'resamplings.jsonl', resamplingResult);
+  const stages: ArtifactId[] = [
+    { stage: 'tokenize', key: inputs.tokenize },
+    { stage: 'trainTransformer', key: inputs.trainTransformer },
+    { stage: 'sampleActivations', key: inputs.sampleActivations },
+    { stage: 'trainSae', key: inputs.trainSae },
+  ];
+  return {
+    hook: activations.config.hook,
+    dIn: sae!.metrics['d']!,
+    features: index.features,
+    tokens,
+    transformer: { valLoss: transformer!.metrics['valLoss']!, unigramLoss: tokenize!.metrics['unigramLoss']!, parameters: transformer!.metrics['parameters']! },
+    sae: { ...numbers, ...counts },
+    resamplings: resamplings.map(({ step, dead, resampled }) => ({ step, dead, resampled })),
+    curves: {
+      transformer: await curvesOf(store, stages[1]!, { trainLoss: 'nats per token', valLoss: 'nats per token', learningRate: '' }),
+      sae: await curvesOf(store, stages[3]!, { loss: '', mse: 'per component', l0: 'features', dead: 'features' }),
+    },
+    lineage: await Promise.all(stages.map(async ({ stage, key }) => ({ stage, key, config: (await readSpec(store, { stage, key })).config }))),
+  };
+}
+
+async function curvesOf(store: ArtifactStore, id: ArtifactId, units: Record<string, string>): Promise<Curve[]> {
+  const rows = await rowsOf(store, id, 'metrics.jsonl', z.record(z.string(), z.number()));
+  return Object.entries(units).map(([name, unit]) => ({ name, unit, steps: rows.map((row) => row['step']!), values: rows.map((row) => row[name]!) }));
+}
+
+async function rowsOf<Row>(store: ArtifactStore, id: ArtifactId, path: string, schema: z.ZodType<Row>): Promise<Row[]> {
+  const text = Buffer.from(await store.get(artifactPath(id, path))).toString();
+  return text.split('\n').filter((line) => line !== '').map((line) => schema.parse(JSON.parse(line)));
+}
+
+async function inputSpec<Stage extends StageName>(store: ArtifactStore, stage: Stage, key: string): Promise<SpecOf<Stage>> {
+  return (await readSpec(store, { stage, key })) as SpecOf<Stage>;
+}

@@ -1,0 +1,97 @@
+// How much work a stage is, from its spec and the manifests of its inputs: shards to fan out over, blocks of features,
+// milestones of training. Impossible combinations of configuration and data are refused here, before anything runs.
+import { z } from 'zod';
+import type { Manifest } from '../schemas/artifact.ts';
+import { UserError } from '../schemas/errors.ts';
+import type { StagePlan } from '../schemas/progress.ts';
+import type { SpecOf, StageName, StageSpec } from '../schemas/stages.ts';
+import { artifactPath, readManifest, readSpec, specKey } from './artifact.ts';
+import type { ArtifactStore } from './artifactStore.ts';
+import { corpusFile } from './corpusFiles.ts';
+import { planCorpusShards } from './corpusShards.ts';
+import { heldOutWindows } from './heldOut.ts';
+import { PromptPlan } from './promptPlan.ts';
+
+/** Where resolveCorpus keeps the list of files a corpus key stands for. */
+export function corpusPath(key: string): string {
+  return `corpus/${key}.json`;
+}
+
+type Work = Omit<StagePlan, 'key' | 'found'>;
+const nothing: Work = { shards: 0, blocks: 0, milestones: [], resamplings: [] };
+
+/** The work of a stage. Throws UserError when its configuration and its inputs can't go together, or an input is missing. */
+export async function planStage(store: ArtifactStore, spec: StageSpec): Promise<Work> {
+  switch (spec.stage) {
+    case 'tokenize':
+      return { ...nothing, shards: await planTokenize(store, spec) };
+    case 'trainTransformer': {
+      const { steps, evaluateEverySteps } = spec.config.training;
+      return { ...nothing, milestones: milestonesOf(steps, evaluateEverySteps, []) };
+    }
+    case 'sampleActivations': {
+      const plan = await promptPlanOf(store, spec);
+      return { ...nothing, shards: Math.ceil(plan.prompts / spec.config.activations.promptsPerShard) };
+    }
+    case 'trainSae':
+      return planTrainSae(store, spec);
+    case 'exportDashboard': {
+      const tokenize = await finished(store, 'tokenize', spec.inputs.tokenize);
+      const contextLength = await contextLengthOf(store, spec.inputs.trainTransformer);
+      const { dashboard } = spec.config;
+      const windows = heldOutWindows(tokenize.metrics['heldOutTokens']!, contextLength, dashboard.tokens);
+      const sae = await specOfInput(store, 'trainSae', spec.inputs.trainSae);
+      return { ...nothing, shards: Math.ceil(windows / dashboard.windowsPerShard), blocks: Math.ceil(sae.config.sae.features / dashboard.featuresPerBlock) };
+    }
+  }
+}
+
+async function planTokenize(store: ArtifactStore, spec: SpecOf<'tokenize'>): Promise<number> {
+  const files = z.array(corpusFile).parse(JSON.parse(Buffer.from(await store.get(corpusPath(spec.inputs.corpus))).toString()));
+  const shards = planCorpusShards(files, spec.config.tokenize.shardBytes);
+  await store.putIfAbsent(artifactPath({ stage: 'tokenize', key: specKey(spec) }, 'plan.json'), Buffer.from(JSON.stringify(shards)));
+  return shards.length;
+}
+
+async function planTrainSae(store: ArtifactStore, spec: SpecOf<'trainSae'>): Promise<Work> {
+  const { sae } = spec.config;
+  const activations = await finished(store, 'sampleActivations', spec.inputs.sampleActivations);
+  const vectors = activations.metrics['vectors']!;
+  const steps = Math.floor((vectors * sae.epochs) / sae.batchSize);
+  if (steps === 0) {
+    throw new UserError(`saes[].batchSize ${sae.batchSize} is larger than the data: ${vectors} vectors × ${sae.epochs} epochs make no whole batch`, 'Lower batchSize, raise epochs, or sample more activations.');
+  }
+  const resamplings = [...new Set(sae.resampling.steps)].filter((step) => step < steps).sort((a, b) => a - b);
+  return { ...nothing, milestones: milestonesOf(steps, sae.segmentSteps, resamplings), resamplings };
+}
+
+/** Where segments end: every `every` steps, at each extra step, and at the end. */
+function milestonesOf(steps: number, every: number, extra: number[]): number[] {
+  const regular = Array.from({ length: Math.floor(steps / every) }, (_, index) => (index + 1) * every);
+  return [...new Set([...regular, ...extra, steps])].sort((a, b) => a - b);
+}
+
+/** The prompts of a sampleActivations stage. Throws UserError when the corpus has too few tokens for it. */
+export async function promptPlanOf(store: ArtifactStore, spec: SpecOf<'sampleActivations'>): Promise<PromptPlan> {
+  const tokenize = await finished(store, 'tokenize', spec.inputs.tokenize);
+  const contextLength = await contextLengthOf(store, spec.inputs.trainTransformer);
+  try {
+    return new PromptPlan(spec.config.activations, spec.config.seed, contextLength, tokenize.metrics['trainTokens']!);
+  } catch (cause) {
+    throw new UserError(`activations.prompts: ${(cause as Error).message}`, 'Ask for fewer prompts, use a larger corpus, or the plan random-offsets.', { cause });
+  }
+}
+
+async function contextLengthOf(store: ArtifactStore, key: string): Promise<number> {
+  return (await specOfInput(store, 'trainTransformer', key)).config.architecture.contextLength;
+}
+
+async function specOfInput<Stage extends StageName>(store: ArtifactStore, stage: Stage, key: string): Promise<SpecOf<Stage>> {
+  return (await readSpec(store, { stage, key })) as SpecOf<Stage>;
+}
+
+async function finished(store: ArtifactStore, stage: StageName, key: string): Promise<Manifest> {
+  const manifest = await readManifest(store, { stage, key });
+  if (manifest === null) throw new UserError(`${store.uri}/${stage}/${key} has no manifest: the ${stage} stage has not finished there`, `Run the ${stage} stage first, or point the worker at the store that holds it.`);
+  return manifest;
+}

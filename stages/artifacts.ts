@@ -1,0 +1,58 @@
+// How stages open what earlier stages made: the spec of the artifact being made, manifests of its inputs, and the
+// model and SAE as tensors. A missing input is named with the stage that makes it.
+import * as tf from '@tensorflow/tfjs-core';
+import { readManifest, readSpec, readVerified } from '../data/artifact.ts';
+import type { ArtifactStore } from '../data/artifactStore.ts';
+import { decodeSafetensors } from '../data/safetensors.ts';
+import { TokenStream } from '../data/tokenStream.ts';
+import type { Split } from '../data/tokenShard.ts';
+import { Transformer, type Tensors } from '../model/transformer.ts';
+import type { SaeParameters } from '../model/sae.ts';
+import type { Manifest } from '../schemas/artifact.ts';
+import type { ArchitectureConfig } from '../schemas/config.ts';
+import { UserError } from '../schemas/errors.ts';
+import type { ArtifactId, SpecOf, StageName } from '../schemas/stages.ts';
+
+/** The spec of an artifact of a known stage. Throws UserError when the store has none, or one of another stage. */
+export async function specOf<Stage extends StageName>(store: ArtifactStore, id: ArtifactId, stage: Stage): Promise<SpecOf<Stage>> {
+  const spec = await readSpec(store, id);
+  if (spec.stage !== stage) throw new UserError(`${id.stage}/${id.key}/spec.json is of stage ${spec.stage}, not ${stage}`, 'Delete the folder and run again.');
+  return spec as SpecOf<Stage>;
+}
+
+/** The manifest of a finished artifact. Throws UserError when it is not finished. */
+export async function manifestOf(store: ArtifactStore, stage: StageName, key: string): Promise<Manifest> {
+  const manifest = await readManifest(store, { stage, key });
+  if (manifest === null) throw new UserError(`${store.uri}/${stage}/${key} has no manifest: the ${stage} stage has not finished there`, `Run the ${stage} stage first, or point the worker at the store that holds it.`);
+  return manifest;
+}
+
+/** The tokens of one split of a tokenize artifact, with its vocabulary size. */
+export async function openTokens(store: ArtifactStore, key: string, split: Split): Promise<{ tokens: TokenStream; vocabSize: number; manifest: Manifest }> {
+  const manifest = await manifestOf(store, 'tokenize', key);
+  const { config } = await specOf(store, { stage: 'tokenize', key }, 'tokenize');
+  const { vocabSize } = config.tokenize;
+  return { tokens: new TokenStream(store, manifest, split, vocabSize), vocabSize, manifest };
+}
+
+/** A verified safetensors file of an artifact, as tensors. */
+export async function readTensors(store: ArtifactStore, manifest: Manifest, path: string): Promise<Tensors> {
+  const entry = manifest.files.find((file) => file.path === path);
+  if (entry === undefined) throw new UserError(`${manifest.stage}/${manifest.key}/manifest.json names no file ${path}`, 'Delete the artifact and run its stage again.');
+  const { tensors } = decodeSafetensors(await readVerified(store, { stage: manifest.stage, key: manifest.key }, entry));
+  return Object.fromEntries(Object.entries(tensors).map(([name, { shape, data }]) => [name, tf.tensor(data as Float32Array, shape, 'float32')]));
+}
+
+/** The trained transformer. */
+export async function openModel(store: ArtifactStore, key: string): Promise<{ model: Transformer; architecture: ArchitectureConfig; manifest: Manifest }> {
+  const manifest = await manifestOf(store, 'trainTransformer', key);
+  const { config } = await specOf(store, { stage: 'trainTransformer', key }, 'trainTransformer');
+  return { model: new Transformer(config.architecture, await readTensors(store, manifest, 'model.safetensors')), architecture: config.architecture, manifest };
+}
+
+/** The trained SAE, in units of the hooked activation, and the mean training activation [d]. */
+export async function openSae(store: ArtifactStore, key: string): Promise<{ sae: SaeParameters; mean: tf.Tensor1D; manifest: Manifest }> {
+  const manifest = await manifestOf(store, 'trainSae', key);
+  const { activation_mean: mean, ...parameters } = await readTensors(store, manifest, 'sae_weights.safetensors');
+  return { sae: parameters as unknown as SaeParameters, mean: mean as tf.Tensor1D, manifest };
+}

@@ -1,0 +1,55 @@
+// One corpus shard to token files: nanoGPT-readable .bin of either split, the document index, and token counts, from
+// which the unigram entropy is computed without reading the tokens again.
+import { artifactPath } from '../data/artifact.ts';
+import { corpusShard } from '../data/corpusShards.ts';
+import { emptyReadStats, readDocuments, type Document } from '../data/documents.ts';
+import { decodeTokens, encodeTokenShard } from '../data/tokenShard.ts';
+import { createTokenizer } from '../data/tokenizer.ts';
+import type { FileEntry, Receipt } from '../schemas/artifact.ts';
+import { UserError } from '../schemas/errors.ts';
+import type { ArtifactId } from '../schemas/stages.ts';
+import { specOf } from './artifacts.ts';
+import { breathe, StoppedError, type JobContext } from './context.ts';
+
+/** Tokenizes shard `shard` of the plan. Throws UserError for a corpus that can't be read. */
+export async function tokenizeShard(id: ArtifactId, shard: number, context: JobContext): Promise<Receipt> {
+  const started = performance.now();
+  const { store } = context;
+  const { config } = await specOf(store, id, 'tokenize');
+  const plan = corpusShard.array().parse(JSON.parse(Buffer.from(await store.get(artifactPath(id, 'plan.json'))).toString()));
+  const part = plan[shard];
+  if (part === undefined) throw new UserError(`shard ${shard} is not in the plan of ${plan.length} shards`, 'Use a shard number below that.');
+  const stats = emptyReadStats();
+  const tokenizer = createTokenizer(config.tokenize.vocabSize);
+  const documents = withProgress(readDocuments(part, config.corpus, stats), part.bytes, context);
+  const encoded = await encodeTokenShard(documents, tokenizer, config.tokenize);
+
+  const name = `shards/${String(shard).padStart(5, '0')}`;
+  const { counts } = encoded;
+  const files: FileEntry[] = [];
+  const put = async (path: string, bytes: Uint8Array, rows: number) => files.push({ path, ...(await store.put(artifactPath(id, path), bytes)), rows });
+  await put(`${name}.train.bin`, encoded.train, counts.trainTokens);
+  await put(`${name}.heldOut.bin`, encoded.heldOut, counts.heldOutTokens);
+  await put(`${name}.documents.parquet`, encoded.documents, counts.documents);
+  const histogram = new Uint32Array(2 * tokenizer.vocabSize);
+  for (const token of decodeTokens(encoded.train, tokenizer.vocabSize)) histogram[token]!++;
+  for (const token of decodeTokens(encoded.heldOut, tokenizer.vocabSize)) histogram[tokenizer.vocabSize + token]!++;
+  await put(`${name}.counts.bin`, new Uint8Array(histogram.buffer), 2);
+  const { documents: total, trainTokens, heldOutTokens, textBytes } = counts;
+  const metrics = { documents: total, trainTokens, heldOutTokens, textBytes, badLines: stats.bad, emptyDocuments: stats.empty };
+  return { shard, files, metrics, seconds: (performance.now() - started) / 1000, device: 'cpu' };
+}
+
+async function* withProgress(documents: AsyncIterable<Document>, totalBytes: number, context: JobContext): AsyncGenerator<Document> {
+  let bytes = 0;
+  let count = 0;
+  for await (const document of documents) {
+    bytes += Buffer.byteLength(document.text);
+    if (++count % 64 === 0) {
+      context.report({ done: Math.min(bytes, totalBytes), total: Math.max(1, totalBytes), unit: 'bytes', metrics: {} });
+      await breathe();
+      if (context.shouldStop()) throw new StoppedError();
+    }
+    yield document;
+  }
+}

@@ -1,0 +1,104 @@
+// An SAE's training as jobs: initial weights from a sample, then segments between milestones, the last of which writes
+// the SAE in SAELens's format.
+import { artifactPath, writeReceipt } from '../data/artifact.ts';
+import { latestCheckpoint } from '../data/checkpoint.ts';
+import { encodeSafetensors } from '../data/safetensors.ts';
+import { geometricMedian, unitMeanSquareScale } from '../model/geometricMedian.ts';
+import { initialSae } from '../model/sae.ts';
+import type { FileEntry } from '../schemas/artifact.ts';
+import { UserError } from '../schemas/errors.ts';
+import type { ResamplingResult, SegmentResult } from '../schemas/jobs.ts';
+import type { ArtifactId } from '../schemas/stages.ts';
+import { breathe, type JobContext } from './context.ts';
+import { resampleNow, resamplingPath } from './saeResampling.ts';
+import { trainTo } from './saeSteps.ts';
+import { disposeTraining, openSetting, openTraining, saeState, saveTraining, startTraining, type SaeTraining } from './saeTraining.ts';
+import { fromTensors } from './tensorFiles.ts';
+
+/** Writes the checkpoint of step 0: SPEC §4's initial weights, from the first `initVectors` vectors in reading order. */
+export async function initialiseSae(id: ArtifactId, context: JobContext): Promise<SegmentResult> {
+  const existing = await latestCheckpoint(context.store, id, saeState);
+  if (existing !== null) return { step: 0, metrics: { scale: existing.state.scale, medianIterations: existing.state.medianIterations } };
+  const setting = await openSetting(id, context);
+  const { config, d, reader } = setting;
+  const points = new Float32Array(Math.min(config.initVectors, reader.batches * config.batchSize) * d);
+  for (let filled = 0, batch = 0; filled < points.length; batch++) {
+    const rows = (await reader.read(batch)).subarray(0, points.length - filled);
+    points.set(rows, filled);
+    filled += rows.length;
+    context.report({ done: filled / d, total: points.length / d, unit: 'vectors', metrics: {} });
+    await breathe();
+  }
+  const mean = meanOf(points, d);
+  const scale = config.normalizeActivations === 'unit-mean-square' ? unitMeanSquareScale(points) : 1;
+  for (let index = 0; index < points.length; index++) points[index]! *= scale;
+  const { median, iterations } = config.decoderBiasInit === 'geometric-median' ? geometricMedian(points, d) : { median: undefined, iterations: 0 };
+  const weights = initialSae(d, config.features, setting.seed, median && Float32Array.from(median));
+  const training = startTraining(setting, weights, mean, scale, iterations);
+  await saveTraining(training, context);
+  disposeTraining(training);
+  return { step: 0, metrics: { scale, medianIterations: iterations } };
+}
+
+/** Trains up to `toStep`. Answers at once when a checkpoint is already there. */
+export async function trainSaeSegment(id: ArtifactId, toStep: number, context: JobContext): Promise<SegmentResult> {
+  const training = await openTraining(id, context);
+  await trainTo(training, toStep, context);
+  if (toStep === training.totalSteps) await finish(training, context);
+  const { state } = training;
+  const last = state.log.filter(({ step }) => step <= toStep).at(-1);
+  if (last === undefined) throw new UserError(`the checkpoint of step ${training.step} has no log before step ${toStep}`, 'Delete the artifact folder and run again.');
+  disposeTraining(training);
+  const { loss, mse, l1, l0, dead } = last;
+  return { step: toStep, metrics: { loss, mse, l1, l0, dead, seconds: state.seconds } };
+}
+
+/** Resamples at `step`, exactly once: a training that already holds its record answers with it. */
+export async function resampleSae(id: ArtifactId, step: number, context: JobContext): Promise<ResamplingResult> {
+  const training = await openTraining(id, context);
+  const known = training.state.resamplings.find((record) => record.step === step);
+  if (known !== undefined) {
+    disposeTraining(training);
+    return known;
+  }
+  await trainTo(training, step, context);
+  const result = await resampleNow(training, context);
+  disposeTraining(training);
+  return result;
+}
+
+function meanOf(points: Float32Array, d: number): Float32Array {
+  const sum = new Float64Array(d);
+  for (let index = 0; index < points.length; index++) sum[index % d]! += points[index]!;
+  return Float32Array.from(sum, (value) => (value * d) / points.length);
+}
+
+/** Weights in units of the hooked activation: with x' = s·x, f'(x') = s·f(x) when b_enc and b_dec are divided by s. */
+async function finish(training: SaeTraining, { store, device }: JobContext): Promise<void> {
+  const { id, sae, state, config, d, hook, mean } = training;
+  const weights = fromTensors({ ...sae });
+  for (const name of ['b_enc', 'b_dec']) weights[name] = { shape: weights[name]!.shape, data: Float32Array.from(weights[name]!.data, (value) => value / state.scale) };
+  const files: FileEntry[] = [];
+  const put = async (path: string, bytes: Uint8Array, rows?: number) => files.push({ path, ...(await store.put(artifactPath(id, path), bytes)), ...(rows === undefined ? {} : { rows }) });
+  await put('sae_weights.safetensors', encodeSafetensors({ ...weights, activation_mean: { shape: [d], data: mean } }, { format: 'pt' }));
+  const about = {
+    architecture: 'standard',
+    d_in: d,
+    d_sae: config.features,
+    dtype: 'float32',
+    device: 'cpu',
+    apply_b_dec_to_input: true,
+    normalize_activations: 'none',
+    reshape_activations: 'none',
+    metadata: { hook_name: hook, hook_head_index: null, prepend_bos: false },
+  };
+  await put('cfg.json', Buffer.from(`${JSON.stringify(about, null, 2)}\n`));
+  await put('metrics.jsonl', Buffer.from(state.log.map((row) => `${JSON.stringify(row)}\n`).join('')), state.log.length);
+  await put('resamplings.jsonl', Buffer.from(state.resamplings.map((row) => `${JSON.stringify(row)}\n`).join('')), state.resamplings.length);
+  for (const { step } of state.resamplings) {
+    const path = resamplingPath(step);
+    await put(path, await store.get(artifactPath(id, path)));
+  }
+  const { loss, mse, l1, l0, dead } = state.log.at(-1)!;
+  await writeReceipt(store, id, { shard: 0, files, metrics: { loss, mse, l1, l0, dead, steps: training.totalSteps, scale: state.scale, d, features: config.features }, seconds: state.seconds, device });
+}
