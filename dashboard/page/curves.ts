@@ -12,6 +12,8 @@ export interface CurveChart {
 }
 
 const heightPx = 190;
+/** A curve of so few points shows them: between them it is only a guess. */
+const pointsMarked = 20;
 
 /**
  * One curve over training steps.
@@ -33,12 +35,12 @@ export function curveChart(curve: Curve, marks: { steps: readonly number[]; mean
   const draw = (): void => {
     if (curve.steps.length === 0) return;
     plot?.destroy();
-    plot = new uPlot(options(host, marks.steps), [curve.steps, curve.values], host);
+    plot = new uPlot(options(host, marks.steps, curve.steps.length), [curve.steps, curve.values], host);
   };
   return { element, draw };
 }
 
-function options(host: HTMLElement, marks: readonly number[]): uPlot.Options {
+function options(host: HTMLElement, marks: readonly number[], points: number): uPlot.Options {
   const ink = colour(host, '--muted');
   const axis: uPlot.Axis = { stroke: ink, grid: { stroke: colour(host, '--line'), width: 1 }, ticks: { show: false }, font: '12px system-ui, sans-serif' };
   return {
@@ -48,11 +50,11 @@ function options(host: HTMLElement, marks: readonly number[]): uPlot.Options {
     cursor: { points: { size: 7 } },
     series: [
       { label: 'step', value: (_, step: number | null) => (step === null ? '–' : formatCount(step)) },
-      { label: 'value', stroke: colour(host, '--accent'), width: 1.5, points: { show: false }, value: (_, value: number | null) => (value === null ? '–' : formatNumber(value, 4)) },
+      { label: 'value', stroke: colour(host, '--accent'), width: 1.5, points: { show: points <= pointsMarked }, value: (_, value: number | null) => (value === null ? '–' : formatNumber(value, 4)) },
     ],
     axes: [
       { ...axis, size: 28, values: (_, splits) => splits.map((step) => (step >= 10_000 ? `${formatCount(step / 1_000)}k` : formatCount(step))) },
-      { ...axis, size: 58, values: (_, splits) => splits.map((value) => (value === 0 ? '0' : formatNumber(value))) },
+      { ...axis, size: 58, values: (_, splits) => splits.map(tickLabel) },
     ],
     hooks: { drawAxes: [(plot) => drawMarks(plot, marks, colour(host, '--heat'))] },
   };
@@ -73,6 +75,11 @@ function drawMarks(plot: uPlot, steps: readonly number[], stroke: string): void 
     ctx.stroke();
   }
   ctx.restore();
+}
+
+/** Shortest form of a round number: 0.1, 20, 1e-5. */
+function tickLabel(value: number): string {
+  return Number(value.toPrecision(6)).toLocaleString('en-US', { notation: value !== 0 && Math.abs(value) < 1e-4 ? 'scientific' : 'standard', maximumSignificantDigits: 4 });
 }
 
 /** A colour of the style sheet as the canvas understands it: resolved for the theme in force. */

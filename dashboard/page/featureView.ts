@@ -18,7 +18,7 @@ export async function featureView(context: PageContext, feature: number): Promis
   const { data, memory } = context;
   const [run, vocabulary] = await Promise.all([data.run(), data.vocabulary()]);
   if (feature >= run.features) {
-    throw new DataError(`There is no feature ${feature}: this run has features 0 to ${run.features - 1}`, 'Choose one in the table of features.');
+    throw new DataError(`There is no feature ${feature}: this run has features 0 to ${run.features - 1}`, 'Choose one in the table of features.', 'No such feature');
   }
   const page = await data.feature(feature);
   const labels = new TokenLabels(vocabulary);

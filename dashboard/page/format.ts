@@ -12,9 +12,10 @@ export function formatNumber(value: number, digits = 3): string {
   if (!Number.isFinite(value)) return '–';
   if (value === 0) return '0';
   const size = Math.abs(value);
-  if (size < 1e-3 || size >= 1e9) return value.toExponential(digits - 1);
-  if (size >= 10 ** (digits - 1)) return grouped.format(value);
-  return value.toPrecision(digits);
+  const sign = value < 0 ? '−' : '';
+  if (size < 1e-3 || size >= 1e9) return sign + size.toExponential(digits - 1);
+  if (size >= 10 ** (digits - 1)) return sign + grouped.format(size);
+  return sign + size.toPrecision(digits);
 }
 
 /** A density, always with an exponent below 1 %, so that columns compare at a glance: 1.2e-4, 3.4e-2, 0. */
@@ -22,9 +23,10 @@ export function formatDensity(value: number): string {
   return value === 0 ? '0' : value.toExponential(1);
 }
 
-/** A share as whole percent; small shares stay visible: 92%, 0.4%. */
+/** A share as whole percent; what is not nothing or not all stays visible: 92%, 0.4%, >99%. */
 export function formatShare(share: number): string {
   const percent = share * 100;
+  if (percent > 99 && percent < 100) return '>99%';
   return `${percent > 0 && percent < 1 ? percent.toPrecision(1) : Math.round(percent)}%`;
 }
 

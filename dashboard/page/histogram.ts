@@ -27,20 +27,21 @@ export function histogram(options: HistogramOptions): HTMLElement {
   const draw = (next: CountScale, keep: boolean): void => {
     scale = next;
     plot.replaceChildren(bars(counts, scale, className));
-    toggle.textContent = `${scale} count`;
+    toggle.textContent = `counts: ${scale}`;
     toggle.setAttribute('aria-label', `${title}: counts on a ${scale} scale, switch`);
     if (keep) remember(`scale:${title}`, scale);
   };
   draw(remembered(`scale:${title}`) === 'log' ? 'log' : 'linear', false);
   plot.addEventListener('pointermove', (event) => readOut(event, plot, options, binWidth));
   plot.addEventListener('pointerleave', hideTooltip);
-  const ticks = [low, (low + high) / 2, high].map((value) => el('span', {}, formatNumber(value)));
+  const middle = low < 0 && high > 0 ? 0 : (low + high) / 2;
+  const ticks = [low, middle, high].map((value) => el('span', { '--at': (value - low) / (high - low || 1) }, formatNumber(value)));
   return el(
     'figure',
     { class: 'histogram' },
     el('figcaption', {}, el('h2', {}, title), toggle),
     plot,
-    el('div', { class: 'axis', 'aria-hidden': 'true' }, ...ticks),
+    el('div', { class: 'ticks', 'aria-hidden': 'true' }, ...ticks),
   );
 }
 

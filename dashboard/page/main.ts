@@ -65,7 +65,7 @@ async function render(route: Route, context: PageContext): Promise<View> {
     if (route.name === 'run') return await runView(context);
     return errorView('Not found', `There is no page ${route.address}`, 'Choose one from the navigation above.');
   } catch (error) {
-    if (error instanceof DataError) return errorView('Data missing', error.message, error.remedy);
+    if (error instanceof DataError) return errorView(error.title, error.message, error.remedy);
     const reason = error instanceof Error ? error.message : String(error);
     return errorView('Cannot show this page', reason, 'Its data does not have the expected form: run the exportDashboard stage again with the same version of saeflow.');
   }

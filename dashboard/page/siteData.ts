@@ -11,10 +11,12 @@ const chunksKept = 32;
 export class DataError extends Error {
   override readonly name = 'DataError';
   readonly remedy: string;
+  readonly title: string;
 
-  constructor(message: string, remedy: string) {
+  constructor(message: string, remedy: string, title = 'Data missing') {
     super(message);
     this.remedy = remedy;
+    this.title = title;
   }
 }
 

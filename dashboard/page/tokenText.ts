@@ -7,9 +7,9 @@ import { tokenChip, type TokenLabels } from './tokenLabels.ts';
 import { groupTokens, visiblePieces, type TokenGroup } from './tokens.ts';
 import { attachTooltip } from './tooltip.ts';
 
-/** Tokens shown of a long example until it is expanded: what precedes a token tells more than what follows. */
-const tokensBefore = 16;
-const tokensAfter = 7;
+/** Columns shown of a long example until it is expanded: one line; what precedes a token tells more than what follows. */
+const columnsBefore = 66;
+const columnsAfter = 30;
 
 interface Source {
   example: Example;
@@ -32,7 +32,7 @@ export interface TokenText {
  */
 export function tokenText(example: Example, maxActivation: number, labels: TokenLabels): TokenText {
   const groups = groupTokens(example.tokens, labels.vocabulary);
-  const near = groups.filter((group) => group.end > example.centre - tokensBefore && group.start <= example.centre + tokensAfter);
+  const near = groupsNear(groups, example.centre);
   const element = el('p', { class: 'text', dir: 'auto', lang: languageTag(example.document.lang) });
   const setExpanded = (expanded: boolean): void => {
     const shown = expanded ? groups : near;
@@ -42,6 +42,23 @@ export function tokenText(example: Example, maxActivation: number, labels: Token
   };
   setExpanded(false);
   return { element, long: near.length < groups.length, setExpanded };
+}
+
+/** The groups around the token that fired which fit into the columns, wide characters counted twice. */
+function groupsNear(groups: readonly TokenGroup[], centre: number): TokenGroup[] {
+  const fired = groups.findIndex((group) => group.start <= centre && centre < group.end);
+  const width = ({ text }: TokenGroup): number => [...text].reduce((sum, character) => sum + ((character.codePointAt(0) ?? 0) >= 0x1100 ? 2 : 1), 0);
+  let first = fired;
+  let last = fired;
+  for (let left = columnsBefore; first > 0; first--) {
+    left -= width(groups[first - 1] as TokenGroup);
+    if (left < 0) break;
+  }
+  for (let left = columnsAfter; last < groups.length - 1; last++) {
+    left -= width(groups[last + 1] as TokenGroup);
+    if (left < 0) break;
+  }
+  return groups.slice(first, last + 1);
 }
 
 /** Tooltips and arrow keys for all example texts inside a container. */

@@ -88,7 +88,7 @@ function continues(bytes: readonly number[], next: readonly number[]): boolean {
 function invisibleMark(character: string): string | undefined {
   if (character === '\n') return '↵';
   if (character === '\t') return '⇥';
-  if (character === '\r') return '␍';
+  if (character === '\r') return '‹CR›';
   // Joiners (U+200C, U+200D) stay: Persian and emoji need them. Direction controls and the like become visible.
   if (/[\p{Cc}\u00ad\u200b\u200e\u200f\u202a-\u202e\u2028\u2029\u2060-\u2069\ufeff]/u.test(character)) {
     return `‹U+${(character.codePointAt(0) ?? 0).toString(16).toUpperCase().padStart(4, '0')}›`;

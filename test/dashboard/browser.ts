@@ -1,0 +1,64 @@
+// A real headless Chromium on a fixture site. Every page it opens is watched: console errors and requests to anywhere
+// but the site's own server are collected, for the tests to find none.
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { chromium, type Browser, type BrowserContextOptions, type Page } from 'playwright-core';
+import { serveSite, type SiteServer } from '../../dashboard/serve.ts';
+import { setUpBrowser } from '../../setup/browser.ts';
+import { writeFixtureSite, type FixtureSite } from './fixtureSite.ts';
+
+export interface OpenSite {
+  folder: string;
+  url: string;
+  fixture: FixtureSite;
+  /** Console errors, exceptions and foreign requests of all pages so far. */
+  complaints: string[];
+  /** Opens a page at a hash and waits until its route is rendered. */
+  open(hash: string, options?: BrowserContextOptions): Promise<Page>;
+  close(): Promise<void>;
+}
+
+const launchArguments = ['--no-sandbox', '--disable-gpu', '--headless=new', '--disable-background-networking', '--no-first-run', '--disable-component-update', '--disable-sync'];
+
+/** Writes a fixture site, serves it and starts a browser. */
+export async function openFixtureSite(features?: number): Promise<OpenSite> {
+  const folder = await mkdtemp(join(tmpdir(), 'saeflow-dashboard-'));
+  const fixture = await writeFixtureSite(folder, features);
+  const server: SiteServer = await serveSite(folder);
+  const browser: Browser = await chromium.launch({ executablePath: await setUpBrowser(), args: launchArguments });
+  const complaints: string[] = [];
+  const open = async (hash: string, options: BrowserContextOptions = {}): Promise<Page> => {
+    const page = await browser.newPage({ viewport: { width: 1280, height: 800 }, ...options });
+    page.on('console', (message) => {
+      if (message.type() === 'error' || message.type() === 'warning') complaints.push(`console: ${message.text()}`);
+    });
+    page.on('pageerror', (error) => complaints.push(`exception: ${error.message}`));
+    page.on('request', (request) => {
+      if (!request.url().startsWith(server.url) && !request.url().startsWith('data:')) complaints.push(`request: ${request.url()}`);
+    });
+    await page.goto(server.url + hash);
+    await ready(page);
+    return page;
+  };
+  const close = async (): Promise<void> => {
+    await browser.close();
+    await server.close();
+    await rm(folder, { recursive: true });
+  };
+  return { folder, url: server.url, fixture, complaints, open, close };
+}
+
+/** Waits until the current route is rendered. */
+export async function ready(page: Page): Promise<void> {
+  await page.waitForSelector('body[data-ready="true"]');
+}
+
+/** Changes the route as a link would, and waits for it. */
+export async function go(page: Page, hash: string): Promise<void> {
+  await page.evaluate((next) => {
+    delete document.body.dataset.ready;
+    location.hash = next;
+  }, hash);
+  await ready(page);
+}

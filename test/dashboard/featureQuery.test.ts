@@ -1,0 +1,61 @@
+// The rules by which the table filters and sorts, without a browser.
+import { describe, expect, test } from 'vitest';
+import { defaultFilter, filterFromParameters, indexHref, namedFeature, selectFeatures, type FeatureFilter } from '../../dashboard/page/featureQuery.ts';
+import { TokenLabels } from '../../dashboard/page/tokenLabels.ts';
+import type { FeatureIndex } from '../../schemas/dashboard.ts';
+
+const labels = new TokenLabels({ eot: 4, tokens: [' the', 'Und', ' 12', 'de', '<|endoftext|>'] });
+const index: FeatureIndex = {
+  features: 6,
+  density: [1e-3, 1e-2, 0, 5e-7, 1e-4, 1e-6],
+  maxActivation: [2, 5, 0, 9, 5, 1],
+  topToken: [0, 1, -1, 2, 3, 0],
+  topLang: ['en', 'de', '', 'de', 'fr', 'en'],
+  topLangShare: [0.5, 1, 0, 0.9, 0.4, 0.7],
+};
+const select = (change: Partial<FeatureFilter>) => selectFeatures(index, { ...defaultFilter, ...change }, labels);
+
+describe('selectFeatures', () => {
+  test('leaves dead and ultra-low-density features out, counts them, and shows each when asked', () => {
+    expect(select({})).toEqual({ order: [0, 1, 4, 5], hiddenDead: 1, hiddenUltraLow: 1 });
+    expect(select({ showDead: true }).order).toEqual([0, 1, 2, 4, 5]);
+    expect(select({ showUltraLow: true }).order).toEqual([0, 1, 3, 4, 5]);
+  });
+
+  test('sorts by each column, ties by feature number', () => {
+    expect(select({ sort: 'density', descending: true }).order).toEqual([1, 0, 4, 5]);
+    expect(select({ sort: 'max', descending: true }).order).toEqual([1, 4, 0, 5]);
+    expect(select({ sort: 'purity' }).order).toEqual([4, 0, 5, 1]);
+    expect(select({ sort: 'lang' }).order).toEqual([1, 0, 5, 4]);
+    expect(select({ sort: 'token' }).order).toEqual([4, 0, 5, 1]);
+    expect(select({ descending: true }).order).toEqual([5, 4, 1, 0]);
+  });
+
+  test('a word finds tokens that contain it and languages that equal it; a prefix says which', () => {
+    expect(select({ query: 'DE' }).order).toEqual([1, 4]);
+    expect(select({ query: 'lang:de' }).order).toEqual([1]);
+    expect(select({ query: 'token:d' }).order).toEqual([1, 4]);
+    expect(select({ query: 'token:" the"' }).order).toEqual([0, 5]);
+    expect(select({ query: 'lang:en the' }).order).toEqual([0, 5]);
+    expect(select({ query: 'lang:' }).order).toEqual([0, 1, 4, 5]);
+  });
+
+  test('digits find a feature or a token, #digits a feature only', () => {
+    expect(select({ query: '1', showUltraLow: true }).order).toEqual([1, 3]);
+    expect(select({ query: '#1', showUltraLow: true }).order).toEqual([1]);
+    expect(namedFeature(' #5 ', index)).toBe(5);
+    expect(namedFeature('6', index)).toBeUndefined();
+    expect(namedFeature('the', index)).toBeUndefined();
+  });
+
+  test('a density range keeps its bounds and leaves dead features out', () => {
+    expect(select({ densityLow: -4, densityHigh: -3, showDead: true }).order).toEqual([0, 4]);
+  });
+});
+
+test('a filter survives the way through the address', () => {
+  const filter: FeatureFilter = { query: 'lang:de "a b"', sort: 'purity', descending: true, showDead: true, showUltraLow: true, densityLow: -4.25, densityHigh: -1 };
+  expect(filterFromParameters(new URLSearchParams(indexHref(filter).split('?')[1]))).toEqual(filter);
+  expect(indexHref(defaultFilter)).toBe('#/');
+  expect(filterFromParameters(new URLSearchParams('sort=nonsense&low=x'))).toEqual({ ...defaultFilter, densityLow: undefined, densityHigh: undefined });
+});
