@@ -79,7 +79,7 @@ function lossesOf({ sae, config, d }: SaeTraining, vectors: Float32Array): Float
 
 function arraysOf(tensors: Record<string, tf.Tensor>): SaeArrays {
   // copies: dataSync may hand out the tensor's own memory, and these arrays are written to
-  return Object.fromEntries(Object.entries(fromTensors(tensors)).map(([name, { data }]) => [name, Float32Array.from(data)])) as unknown as SaeArrays;
+  return Object.fromEntries(Object.entries(fromTensors(tensors)).map(([name, { data }]) => [name, Float32Array.from(data as Float32Array)])) as unknown as SaeArrays;
 }
 
 function mean(values: Float32Array): number {

@@ -79,7 +79,8 @@ export async function openTraining(id: ArtifactId, context: JobContext): Promise
     sae: part('param.') as unknown as SaeParameters,
     moments: { m: part('m.'), v: part('v.') },
     mean: checkpoint.tensors['mean']!.data as Float32Array,
-    lastFired: checkpoint.tensors['lastFired']!.data as Int32Array,
+    // a copy: training writes to it
+    lastFired: Int32Array.from(checkpoint.tensors['lastFired']!.data as Int32Array),
     step: checkpoint.step,
     state: checkpoint.state,
   };
@@ -98,8 +99,8 @@ export async function saveTraining(training: SaeTraining, context: JobContext): 
     ...fromTensors({ ...sae }, 'param.'),
     ...fromTensors(moments.m, 'm.'),
     ...fromTensors(moments.v, 'v.'),
-    lastFired: { shape: [lastFired.length], data: lastFired },
-    mean: { shape: [mean.length], data: mean },
+    lastFired: { shape: [lastFired.length], data: Int32Array.from(lastFired) },
+    mean: { shape: [mean.length], data: Float32Array.from(mean) },
   };
   await saveCheckpoint(context.store, training.id, training.step, tensors, training.state);
 }

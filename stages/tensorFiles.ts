@@ -1,11 +1,7 @@
 // Between tensors and the arrays that files hold: one way in, one way out.
 import * as tf from '@tensorflow/tfjs-core';
+import type { TensorData, TensorInput } from '../data/safetensors.ts';
 import type { Tensors } from '../model/transformer.ts';
-
-interface NamedArray {
-  shape: number[];
-  data: Float32Array | Int32Array;
-}
 
 /** Arrays to tensors; with a prefix, only the names that start with it, without it. */
 export function toTensors(arrays: Record<string, { shape: number[]; data: unknown }>, prefix = ''): Tensors {
@@ -17,6 +13,6 @@ export function toTensors(arrays: Record<string, { shape: number[]; data: unknow
 }
 
 /** Tensors to arrays, each name with the prefix before it. */
-export function fromTensors(tensors: Tensors, prefix = ''): Record<string, NamedArray> {
-  return Object.fromEntries(Object.entries(tensors).map(([name, tensor]) => [`${prefix}${name}`, { shape: tensor.shape, data: tensor.dataSync() as Float32Array | Int32Array }]));
+export function fromTensors(tensors: Tensors, prefix = ''): Record<string, TensorInput> {
+  return Object.fromEntries(Object.entries(tensors).map(([name, tensor]) => [`${prefix}${name}`, { shape: tensor.shape, data: tensor.dataSync() as TensorData }]));
 }

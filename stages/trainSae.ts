@@ -77,10 +77,10 @@ function meanOf(points: Float32Array, d: number): Float32Array {
 async function finish(training: SaeTraining, { store, device }: JobContext): Promise<void> {
   const { id, sae, state, config, d, hook, mean } = training;
   const weights = fromTensors({ ...sae });
-  for (const name of ['b_enc', 'b_dec']) weights[name] = { shape: weights[name]!.shape, data: Float32Array.from(weights[name]!.data, (value) => value / state.scale) };
+  for (const name of ['b_enc', 'b_dec']) weights[name] = { shape: weights[name]!.shape, data: Float32Array.from(weights[name]!.data as Float32Array, (value) => value / state.scale) };
   const files: FileEntry[] = [];
   const put = async (path: string, bytes: Uint8Array, rows?: number) => files.push({ path, ...(await store.put(artifactPath(id, path), bytes)), ...(rows === undefined ? {} : { rows }) });
-  await put('sae_weights.safetensors', encodeSafetensors({ ...weights, activation_mean: { shape: [d], data: mean } }, { format: 'pt' }));
+  await put('sae_weights.safetensors', encodeSafetensors({ ...weights, activation_mean: { shape: [d], data: Float32Array.from(mean) } }, { format: 'pt' }));
   const about = {
     architecture: 'standard',
     d_in: d,

@@ -1,0 +1,84 @@
+// The pipeline without Temporal, in one process: plan, run each job once, commit. It is what the durable runs are
+// compared with: they must end with the same hashes, whatever was killed on the way.
+import { hostname } from 'node:os';
+import { commitFiles, deleteWork } from '../../data/commit.ts';
+import { readManifest, refOf, specKey, writeManifest, writeSpec } from '../../data/artifact.ts';
+import type { ArtifactStore } from '../../data/artifactStore.ts';
+import { planStage } from '../../data/plans.ts';
+import type { Manifest } from '../../schemas/artifact.ts';
+import type { PipelineConfig } from '../../schemas/config.ts';
+import type { Job, JobProgress } from '../../schemas/jobs.ts';
+import type { StageResult } from '../../schemas/progress.ts';
+import { stageVersions, type StageSpec } from '../../schemas/stages.ts';
+import { runJob } from '../../stages/jobs.ts';
+import type { JobContext } from '../../stages/context.ts';
+
+export interface InProcessOptions {
+  onProgress?: (job: Job, progress: JobProgress) => void;
+  onStage?: (manifest: Manifest, seconds: number) => void;
+}
+
+/** Runs one stage to its manifest, or finds it. */
+export async function runStage(store: ArtifactStore, spec: StageSpec, options: InProcessOptions = {}): Promise<StageResult> {
+  const artifact = { stage: spec.stage, key: specKey(spec) };
+  const found = await readManifest(store, artifact);
+  if (found !== null) return { artifact: refOf(found, store.uri), cached: true };
+  const started = performance.now();
+  await writeSpec(store, artifact, spec);
+  const plan = await planStage(store, spec);
+  const common = { artifact, storeUri: store.uri };
+  const run = async (job: Job) => {
+    const context: JobContext = { store, device: 'cpu', report: (progress) => options.onProgress?.(job, progress), shouldStop: () => false };
+    await runJob(job, context);
+  };
+  const shards = Array.from({ length: plan.shards }, (_, shard) => shard);
+  if (spec.stage === 'tokenize') for (const shard of shards) await run({ kind: 'tokenizeShard', ...common, shard });
+  if (spec.stage === 'sampleActivations') for (const shard of shards) await run({ kind: 'sampleShard', ...common, shard });
+  if (spec.stage === 'trainTransformer') for (const toStep of plan.milestones) await run({ kind: 'trainTransformerSegment', ...common, toStep });
+  if (spec.stage === 'trainSae') {
+    await run({ kind: 'initialiseSae', ...common });
+    for (const toStep of plan.milestones) {
+      await run({ kind: 'trainSaeSegment', ...common, toStep });
+      if (plan.resamplings.includes(toStep)) await run({ kind: 'resampleSae', ...common, step: toStep });
+    }
+  }
+  if (spec.stage === 'exportDashboard') {
+    for (const shard of shards) await run({ kind: 'readFeaturesShard', ...common, shard });
+    for (let block = 0; block < plan.blocks; block++) await run({ kind: 'writeFeaturesBlock', ...common, block });
+  }
+  const { files, metrics, receipts } = await commitFiles(store, artifact);
+  const seconds = receipts.reduce((total, receipt) => total + receipt.seconds, 0);
+  const manifest = await writeManifest(store, {
+    stage: spec.stage,
+    stageVersion: stageVersions[spec.stage],
+    key: artifact.key,
+    config: spec.config,
+    inputs: spec.inputs,
+    files,
+    shards: { total: receipts.length, skipped: [] },
+    metrics,
+    provenance: { codeVersion: 'test', machine: hostname(), device: 'cpu', backend: 'tensorflow', threads: 2, node: process.version, createdAt: new Date(0).toISOString(), seconds, gpuSeconds: 0 },
+  });
+  await deleteWork(store, artifact);
+  options.onStage?.(manifest, (performance.now() - started) / 1000);
+  return { artifact: refOf(manifest, store.uri), cached: false };
+}
+
+/** All five stages of a configuration whose corpus is already in the store under `corpusKey`. */
+export async function runPipeline(store: ArtifactStore, config: PipelineConfig, corpusKey: string, options: InProcessOptions = {}): Promise<StageResult[]> {
+  const { seed } = config;
+  const results: StageResult[] = [];
+  const run = async (spec: StageSpec) => {
+    const result = await runStage(store, spec, options);
+    results.push(result);
+    return result.artifact.key;
+  };
+  const tokenize = await run({ stage: 'tokenize', config: { corpus: config.corpus, tokenize: config.tokenize }, inputs: { corpus: corpusKey } });
+  const trainTransformer = await run({ stage: 'trainTransformer', config: { seed, ...config.transformer }, inputs: { tokenize } });
+  for (const sae of config.saes) {
+    const sampleActivations = await run({ stage: 'sampleActivations', config: { seed, hook: sae.hook, activations: config.activations }, inputs: { tokenize, trainTransformer } });
+    const trainSae = await run({ stage: 'trainSae', config: { seed, sae }, inputs: { sampleActivations } });
+    await run({ stage: 'exportDashboard', config: { dashboard: config.dashboard }, inputs: { tokenize, trainTransformer, sampleActivations, trainSae } });
+  }
+  return results;
+}
