@@ -1,0 +1,70 @@
+// Activities of the cpu queue: look-ups and plans that must never wait for a GPU, tokenizing, commits and reports.
+import { createHash } from 'node:crypto';
+import { readManifest, refOf, specKey, writeSpec } from '../data/artifact.ts';
+import { planStage } from '../data/plans.ts';
+import { publishRun } from '../data/report.ts';
+import { corpusConfig, pipelineConfig, type CorpusConfig, type PipelineConfig } from '../schemas/config.ts';
+import { canonicalJson, fieldsInsideKey } from '../schemas/keys.ts';
+import { stageResult, type StagePlan, type StageResult } from '../schemas/progress.ts';
+import type { ArtifactRef } from '../schemas/artifact.ts';
+import { stageSpec, type StageSpec } from '../schemas/stages.ts';
+import { whileBeating } from './beat.ts';
+import { commitInput, commitStage, type CommitInput } from './commitStage.ts';
+import type { ActivityDeps } from './deps.ts';
+import { withFailures } from './failures.ts';
+import { resolveCorpus, type CorpusRef } from './resolveCorpus.ts';
+import { runShardJob, shardInput, type ShardInput, type ShardSummary } from './shardJob.ts';
+
+/** What the report of a run is made from. */
+export interface PublishInput {
+  run: string;
+  configHash: string;
+  config: PipelineConfig;
+  stages: StageResult[];
+}
+
+/** The activities of the cpu queue, all safe to repeat. */
+export function createCpuActivities(deps: ActivityDeps) {
+  const { store } = deps;
+  return withFailures({
+    /** Equal for runs that make the same things from files of the same names. */
+    async hashConfig(input: PipelineConfig): Promise<string> {
+      const config = pipelineConfig.parse(input);
+      const affecting = [fieldsInsideKey(pipelineConfig, config), config.corpus.paths];
+      return createHash('sha256').update(canonicalJson(affecting)).digest('hex');
+    },
+
+    async resolveCorpus(input: CorpusConfig): Promise<CorpusRef> {
+      return whileBeating(() => resolveCorpus(deps, corpusConfig.parse(input)));
+    },
+
+    /** Finds the artifact of a spec, or says what is to be done for it. */
+    async planStage(input: StageSpec): Promise<StagePlan> {
+      const spec = stageSpec.parse(input);
+      const id = { stage: spec.stage, key: specKey(spec) };
+      return whileBeating(async () => {
+        const manifest = await readManifest(store, id);
+        if (manifest !== null) return { key: id.key, found: refOf(manifest, store.uri), shards: 0, blocks: 0, milestones: [], resamplings: [] };
+        await writeSpec(store, id, spec);
+        return { key: id.key, found: null, ...(await planStage(store, spec)) };
+      });
+    },
+
+    async tokenizeShard(input: ShardInput): Promise<ShardSummary> {
+      const { artifact, shard } = shardInput.parse(input);
+      return runShardJob(deps, { kind: 'tokenizeShard', artifact, storeUri: store.uri, shard }, shard);
+    },
+
+    async commitStage(input: CommitInput): Promise<ArtifactRef> {
+      const parsed = commitInput.parse(input);
+      return whileBeating(() => commitStage(deps, parsed));
+    },
+
+    async publishRun(input: PublishInput): Promise<{ reportUri: string }> {
+      const parsed = { ...input, config: pipelineConfig.parse(input.config), stages: stageResult.array().parse(input.stages) };
+      return whileBeating(() => publishRun(store, parsed));
+    },
+  });
+}
+
+export type CpuActivities = ReturnType<typeof createCpuActivities>;

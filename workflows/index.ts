@@ -1,0 +1,8 @@
+// All workflow types, as Temporal's bundler wants them: one module whose exports are the types' names.
+export { exportDashboard } from './exportDashboard.ts';
+export { pipeline } from './pipeline.ts';
+export { sampleActivations } from './sampleActivations.ts';
+export { shardPartition } from './shardPartition.ts';
+export { tokenize } from './tokenize.ts';
+export { trainSae } from './trainSae.ts';
+export { trainTransformer } from './trainTransformer.ts';

@@ -1,0 +1,31 @@
+// What can be said to a workflow and asked of it. Names are those of the UI's and CLI's forms; payloads are in schemas/.
+import { defineQuery, defineSignal, defineUpdate } from '@temporalio/workflow';
+import type { ArtifactRef } from '../schemas/artifact.ts';
+import type { RunProgress, ShardSelection, StagePlan, StageProgress } from '../schemas/progress.ts';
+import type { PartitionProgress } from './partitionTypes.ts';
+
+/** To a pipeline or a stage: save a checkpoint, release the compute process, wait. Shards in flight finish first. */
+export const pauseSignal = defineSignal('pause');
+export const resumeSignal = defineSignal('resume');
+
+/** From a pipeline to a stage that another run started: report to me too. */
+export const watchSignal = defineSignal<[workflowId: string]>('watch');
+/** From a stage to the pipelines that wait for it. */
+export const stageProgressSignal = defineSignal<[StageProgress]>('stageProgress');
+/** From a partition to its stage. */
+export const partitionProgressSignal = defineSignal<[PartitionProgress]>('partitionProgress');
+
+/** Of a pipeline. */
+export const runProgressQuery = defineQuery<RunProgress>('progress');
+export const runPlanQuery = defineQuery<StagePlan[]>('plan');
+/** Of a stage. */
+export const stageProgressQuery = defineQuery<StageProgress>('progress');
+export const stagePlanQuery = defineQuery<StagePlan | null>('plan');
+/** Of both: what is finished. */
+export const artifactsQuery = defineQuery<ArtifactRef[]>('artifacts');
+
+/** To a stage that is blocked by parked shards; each answers with the shards it takes. */
+export const retryFailedShardsUpdate = defineUpdate<number[], [ShardSelection?]>('retryFailedShards');
+export const skipFailedShardsUpdate = defineUpdate<number[], [ShardSelection?]>('skipFailedShards');
+/** Gives a blocked stage up; what is finished stays in the store. */
+export const abortUpdate = defineUpdate<void, [reason?: string]>('abort');

@@ -1,0 +1,90 @@
+// Shards that used up their attempts, and the Updates by which a person says what becomes of them.
+import { ApplicationFailure, condition, setHandler } from '@temporalio/workflow';
+import { shardSelection, type FailedShard, type ShardSelection } from '../schemas/progress.ts';
+import { describeParked } from './details.ts';
+import { parseMessage } from './failures.ts';
+import { abortUpdate, retryFailedShardsUpdate, skipFailedShardsUpdate } from './messages.ts';
+import { maySkip, type ShardCounts } from './shardDecision.ts';
+import type { StageControl } from './stageControl.ts';
+
+/** What a person decided. */
+export type Answer = { action: 'retry' | 'skip'; shards: number[] } | { action: 'abort'; reason: string };
+
+export class ParkedShards {
+  private readonly failures = new Map<number, FailedShard>();
+  /** Set while a person is asked. */
+  private question: ShardCounts | undefined;
+  private answer: Answer | undefined;
+
+  /** Sets the update handlers: from then on an update is refused with a reason unless the stage is blocked. */
+  constructor() {
+    setHandler(retryFailedShardsUpdate, (selection?: ShardSelection) => this.decide('retry', selection), { validator: (selection?: ShardSelection) => void this.select(selection) });
+    setHandler(skipFailedShardsUpdate, (selection?: ShardSelection) => this.decide('skip', selection), { validator: (selection?: ShardSelection) => this.refuseSkip(selection) });
+    setHandler<void, [reason?: string], typeof abortUpdate>(abortUpdate, (reason) => void (this.answer = { action: 'abort', reason: reason ?? 'no reason given' }), { validator: () => void this.asked() });
+  }
+
+  get size(): number {
+    return this.failures.size;
+  }
+
+  add(failures: readonly FailedShard[]): void {
+    for (const failure of failures) this.failures.set(failure.shard, failure);
+  }
+
+  /** Removes shards, all by default, and returns their numbers. */
+  take(shards: readonly number[] = [...this.failures.keys()]): number[] {
+    return shards.filter((shard) => this.failures.delete(shard));
+  }
+
+  list(): FailedShard[] {
+    return [...this.failures.values()].sort((a, b) => a.shard - b.shard);
+  }
+
+  /** Blocks the stage, visibly, until a person has decided. */
+  async askPerson(control: StageControl, counts: ShardCounts): Promise<Answer> {
+    this.question = counts;
+    control.note = describeParked(this.list(), counts.skippable);
+    control.report({ state: 'blocked', failedShards: this.size });
+    await condition(() => this.answer !== undefined);
+    const answer = this.answer!;
+    this.answer = undefined;
+    this.question = undefined;
+    control.note = '';
+    return answer;
+  }
+
+  private decide(action: 'retry' | 'skip', selection: unknown): number[] {
+    const shards = this.select(selection);
+    this.answer = { action, shards };
+    return shards;
+  }
+
+  /** Throws unless the stage is blocked and nobody has decided yet. */
+  private asked(): ShardCounts {
+    if (this.question === undefined || this.answer !== undefined) {
+      throw refusal('NotBlocked', 'this stage does not wait for a decision: shards are parked only after all their attempts, and it blocks when nothing else is left to run');
+    }
+    return this.question;
+  }
+
+  private select(selection: unknown): number[] {
+    this.asked();
+    const { shards = [...this.failures.keys()] } = parseMessage(shardSelection, selection ?? {}, 'the selection of shards');
+    const unknown = shards.filter((shard) => !this.failures.has(shard));
+    if (unknown.length > 0) throw refusal('NotParked', `not parked: shard ${unknown.join(', ')}; parked are ${[...this.failures.keys()].slice(0, 50).join(', ')}`);
+    return [...new Set(shards)].sort((a, b) => a - b);
+  }
+
+  private refuseSkip(selection: unknown): void {
+    const counts = this.asked();
+    const shards = this.select(selection);
+    if (!counts.skippable) throw refusal('SkipRefused', 'the artifact is of no use without these: retry them or abort');
+    if (maySkip(counts, shards.length)) return;
+    const left = counts.total - counts.skipped - shards.length;
+    throw refusal('SkipRefused', `skipping ${shards.length} shards would leave ${left} of ${counts.total}, less than execution.minShardFraction ${counts.minShardFraction}: retry them, skip fewer, or start again with a lower minShardFraction`);
+  }
+}
+
+function refusal(type: string, message: string): ApplicationFailure {
+  return ApplicationFailure.nonRetryable(message, type);
+}

@@ -1,0 +1,44 @@
+// The whole run on one screen: five stages, each found in the store or made by a child workflow of its own.
+import type { PipelineResult } from '../schemas/progress.ts';
+import { resolveInput } from '../presets/resolve.ts';
+import { scan, short } from './activityProxies.ts';
+import { orInvalid } from './failures.ts';
+import { hookLabel, hooksOf, Run, saeLabel } from './run.ts';
+import { activationsSpec, dashboardSpec, saeSpec, tokenizeSpec, transformerSpec } from './specs.ts';
+
+/**
+ * Tokenize → train a transformer → sample activations → train SAEs → export dashboards.
+ *
+ * @param input nothing, a preset's name, `{preset, …overrides}` or a full configuration (presets/resolve.ts).
+ * @throws ApplicationFailure (non-retryable, `InvalidConfiguration`) naming every wrong field.
+ */
+export async function pipeline(input?: unknown): Promise<PipelineResult> {
+  const config = orInvalid(() => resolveInput(input));
+  const run = new Run(config);
+  const configHash = await short.hashConfig(config);
+  run.identify(configHash);
+
+  const corpus = await scan.resolveCorpus(config.corpus);
+  const tokens = await run.stage(tokenizeSpec(config, corpus.key));
+  const tokenize = tokens.artifact.key;
+
+  const model = await run.stage(transformerSpec(config, { tokenize }));
+  const trainTransformer = model.artifact.key;
+
+  const hooks = hooksOf(config);
+  const activations = await Promise.all(hooks.map((hook) => run.stage(activationsSpec(config, hook, { tokenize, trainTransformer }), hookLabel(config, hook))));
+  const sampledAt = (hook: string) => activations[hooks.indexOf(hook)]!.artifact.key;
+
+  const saes = await Promise.all(config.saes.map((sae) => run.stage(saeSpec(config, sae, { sampleActivations: sampledAt(sae.hook) }), saeLabel(config, sae.name))));
+
+  const dashboards = await Promise.all(
+    config.saes.map((sae, index) => {
+      const keys = { tokenize, trainTransformer, sampleActivations: sampledAt(sae.hook), trainSae: saes[index]!.artifact.key };
+      return run.stage(dashboardSpec(config, keys), saeLabel(config, sae.name));
+    }),
+  );
+
+  const stages = [tokens, model, ...activations, ...saes, ...dashboards];
+  const { reportUri } = await scan.publishRun({ run: config.name, configHash, config, stages });
+  return { run: config.name, configHash, stages, reportUri };
+}

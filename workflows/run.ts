@@ -1,0 +1,171 @@
+// A pipeline's view of its stages: finds an artifact, attaches to the run that is making it, or starts a child workflow
+// that does; pauses them together; and shows where each stands.
+import { CancellationScope, condition, getExternalWorkflowHandle, setCurrentDetails, setHandler, startChild, upsertSearchAttributes, workflowInfo } from '@temporalio/workflow';
+import { WorkflowExecutionAlreadyStartedError } from '@temporalio/common';
+import type { ArtifactRef } from '../schemas/artifact.ts';
+import type { PipelineConfig } from '../schemas/config.ts';
+import type { StageInput, StagePlan, StageProgress, StageResult } from '../schemas/progress.ts';
+import type { StageName, StageSpec } from '../schemas/stages.ts';
+import { short } from './activityProxies.ts';
+import { attributes } from './attributes.ts';
+import { describeRun, type Pace } from './details.ts';
+import { artifactsQuery, pauseSignal, resumeSignal, runPlanQuery, runProgressQuery, stageProgressSignal, watchSignal } from './messages.ts';
+import { policies } from './policies.ts';
+
+const firstLookMs = 2_000;
+const longestLookMs = 300_000;
+
+/** The id of the workflow that makes an artifact: the same request twice is the same workflow. */
+export function stageWorkflowId(stage: StageName, key: string): string {
+  return `saeflow/${stage}/${key.slice(0, 12)}`;
+}
+
+export class Run {
+  private readonly rows: StageProgress[];
+  private readonly plans: StagePlan[] = [];
+  private readonly artifacts: ArtifactRef[] = [];
+  private readonly paces = new Map<StageProgress, Pace>();
+  private readonly children = new Set<string>();
+  /** Rows with an artifact: word of them that comes late is old. */
+  private readonly settled = new Set<StageProgress>();
+  private configHash: string | undefined;
+  private paused = false;
+
+  constructor(private readonly config: PipelineConfig) {
+    this.rows = stageRows(config);
+    setHandler(runProgressQuery, () => ({ run: config.name, ...(this.configHash === undefined ? {} : { configHash: this.configHash }), stages: this.rows }));
+    setHandler(runPlanQuery, () => this.plans);
+    setHandler(artifactsQuery, () => this.artifacts);
+    setHandler(stageProgressSignal, (progress) => this.hear(progress));
+    setHandler(pauseSignal, () => this.setPaused(true));
+    setHandler(resumeSignal, () => this.setPaused(false));
+    upsertSearchAttributes([{ key: attributes.run, value: config.name }]);
+    this.refreshDetails();
+  }
+
+  /** Makes the hash known that says which configuration this is. */
+  identify(configHash: string): void {
+    this.configHash = configHash;
+    upsertSearchAttributes([{ key: attributes.configHash, value: configHash }]);
+  }
+
+  /** The artifact of `spec`: found in the store, or made by a child workflow, this run's or another's. */
+  async stage(spec: StageSpec, label = ''): Promise<StageResult> {
+    const row = this.rows.find((candidate) => candidate.stage === spec.stage && candidate.label === label)!;
+    for (let lookMs = firstLookMs; ; lookMs = Math.min(2 * lookMs, longestLookMs)) {
+      await condition(() => !this.paused);
+      const plan = await short.planStage.executeWithOptions({ ...policies.short, summary: `look ${spec.stage}${label && ` ${label}`} up` }, [spec]);
+      this.notePlan(row, plan);
+      if (plan.found !== null) return this.settle(row, { artifact: plan.found, cached: true });
+      try {
+        const result = await this.runChild(row, spec, plan.key);
+        return this.settle(row, result);
+      } catch (error) {
+        if (!(error instanceof WorkflowExecutionAlreadyStartedError)) throw error;
+        await this.watch(row, lookMs);
+      }
+    }
+  }
+
+  private async runChild(row: StageProgress, spec: StageSpec, key: string): Promise<StageResult> {
+    const { name: run, execution } = this.config;
+    const input: StageInput = { run, label: row.label, spec, execution };
+    const workflowId = stageWorkflowId(spec.stage, key);
+    upsertSearchAttributes([{ key: attributes.stage, value: spec.stage }]);
+    const child = await startChild<(input: StageInput) => Promise<StageResult>>(spec.stage, {
+      workflowId,
+      args: [input],
+      parentClosePolicy: 'REQUEST_CANCEL',
+      staticSummary: `${run}: ${spec.stage}${row.label && ` ${row.label}`}`,
+      typedSearchAttributes: this.configHash === undefined ? [] : [{ key: attributes.configHash, value: this.configHash }],
+    });
+    this.update(row, { state: 'running', workflowId });
+    this.children.add(workflowId);
+    if (this.paused) this.tell(workflowId, pauseSignal);
+    try {
+      return await child.result();
+    } catch (error) {
+      this.update(row, { state: CancellationScope.current().consideredCancelled ? 'aborted' : 'failed' });
+      throw error;
+    } finally {
+      this.children.delete(workflowId);
+    }
+  }
+
+  /** Waits for word of a stage that another run started, or for `lookMs`, when that run's end could have gone unheard. */
+  private async watch(row: StageProgress, lookMs: number): Promise<void> {
+    const workflowId = stageWorkflowId(row.stage, row.key!);
+    this.update(row, { state: 'running', workflowId });
+    await getExternalWorkflowHandle(workflowId).signal(watchSignal, workflowInfo().workflowId).catch(() => undefined);
+    await condition(() => ended.has(row.state), lookMs);
+    this.update(row, { state: 'waiting' });
+  }
+
+  private hear(progress: StageProgress): void {
+    for (const row of this.rows) {
+      if (row.key === undefined || row.key !== progress.key || this.settled.has(row)) continue;
+      this.update(row, { ...progress, label: row.label });
+    }
+  }
+
+  private notePlan(row: StageProgress, plan: StagePlan): void {
+    if (!this.plans.some(({ key }) => key === plan.key)) this.plans.push(plan);
+    this.update(row, { key: plan.key });
+  }
+
+  private settle(row: StageProgress, result: StageResult): StageResult {
+    this.artifacts.push(result.artifact);
+    this.settled.add(row);
+    this.update(row, { state: result.cached ? 'cached' : 'done', metrics: result.artifact.metrics, failedShards: 0 });
+    return result;
+  }
+
+  private update(row: StageProgress, change: Partial<StageProgress>): void {
+    Object.assign(row, change);
+    if (row.state === 'running' && !this.paces.has(row)) this.paces.set(row, { sinceMs: Date.now(), doneThen: row.done });
+    if (row.state !== 'running') this.paces.delete(row);
+    this.refreshDetails();
+  }
+
+  private setPaused(paused: boolean): void {
+    if (this.paused === paused) return;
+    this.paused = paused;
+    for (const workflowId of this.children) this.tell(workflowId, paused ? pauseSignal : resumeSignal);
+    this.refreshDetails();
+  }
+
+  private tell(workflowId: string, signal: typeof pauseSignal | typeof resumeSignal): void {
+    void getExternalWorkflowHandle(workflowId).signal(signal.name).catch(() => undefined);
+  }
+
+  private refreshDetails(): void {
+    setCurrentDetails(`${this.paused ? '**paused**\n\n' : ''}${describeRun(this.rows, this.paces, Date.now())}`);
+  }
+}
+
+const ended: ReadonlySet<string> = new Set(['cached', 'done', 'failed', 'aborted']);
+
+/** All stages of a run, before anything has happened. Labels tell several artifacts of one stage apart. */
+function stageRows(config: PipelineConfig): StageProgress[] {
+  const row = (stage: StageName, label = ''): StageProgress => ({ stage, label, state: 'waiting', done: 0, total: 0, unit: '', metrics: {}, failedShards: 0 });
+  return [
+    row('tokenize'),
+    row('trainTransformer'),
+    ...hooksOf(config).map((hook) => row('sampleActivations', hookLabel(config, hook))),
+    ...config.saes.map((sae) => row('trainSae', saeLabel(config, sae.name))),
+    ...config.saes.map((sae) => row('exportDashboard', saeLabel(config, sae.name))),
+  ];
+}
+
+/** The hooks the SAEs read, each once. */
+export function hooksOf({ saes }: PipelineConfig): string[] {
+  return [...new Set(saes.map(({ hook }) => hook))];
+}
+
+export function hookLabel(config: PipelineConfig, hook: string): string {
+  return hooksOf(config).length > 1 ? hook : '';
+}
+
+export function saeLabel({ saes }: PipelineConfig, name: string): string {
+  return saes.length > 1 ? name : '';
+}

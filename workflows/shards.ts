@@ -1,0 +1,142 @@
+// A stage's fan-out: shards dealt to partitions, and, when only parked shards remain, a person's decision by Update.
+import { ApplicationFailure, CancellationScope, getExternalWorkflowHandle, isCancellation, setHandler, startChild, workflowInfo } from '@temporalio/workflow';
+import { partitionProgressSignal, pauseSignal, resumeSignal } from './messages.ts';
+import { ParkedShards } from './parkedShards.ts';
+import type { PartitionInput, PartitionProgress, PartitionResult, ShardRange, ShardWork } from './partitionTypes.ts';
+import { lanesPerPartition, maxPartitions } from './policies.ts';
+import { decide, type ShardCounts } from './shardDecision.ts';
+import type { shardPartition } from './shardPartition.ts';
+import type { StageControl } from './stageControl.ts';
+
+/** What a fan-out is made of; attempts and concurrency come from the stage's execution settings. */
+export interface FanOut extends Omit<ShardWork, 'attempts'> {
+  skippable: boolean;
+  unit: string;
+}
+
+/**
+ * Runs all shards and returns those that were left out. Parked shards block the stage, fail it or are skipped, as
+ * execution.onShardFailure says.
+ */
+export async function runShards(control: StageControl, fanOut: FanOut): Promise<number[]> {
+  const { execution } = control.input;
+  const { total, skippable, unit, ...rest } = fanOut;
+  const work: ShardWork = { ...rest, total, attempts: execution.shardAttempts };
+  const skipped: number[] = [];
+  let completed = 0;
+  const parked = new ParkedShards();
+  let pending: ShardRange[] = [[0, total]];
+  const counts = (): ShardCounts => ({ total, completed, failed: parked.size, skipped: skipped.length, policy: execution.onShardFailure, minShardFraction: execution.minShardFraction, skippable });
+  control.report({ state: 'running', done: 0, total, unit, failedShards: 0 });
+
+  for (let round = 0; ; ) {
+    const decision = decide(counts());
+    switch (decision) {
+      case 'run': {
+        await control.untilResumed();
+        const result = await runPartitions(control, work, pending, round++, completed, parked.size);
+        pending = [];
+        completed += result.completed;
+        parked.add(result.failed);
+        control.report({ done: completed, failedShards: parked.size });
+        break;
+      }
+      case 'finish':
+        return skipped.sort((a, b) => a - b);
+      case 'skip':
+        skipped.push(...parked.take());
+        control.report({ failedShards: 0 });
+        break;
+      case 'fail': {
+        const [first] = parked.list();
+        throw ApplicationFailure.nonRetryable(`${parked.size} of ${total} ${unit} failed; the first, ${first?.shard}: ${first?.error}`, 'ShardsFailed', parked.list().slice(0, 100));
+      }
+      case 'wait': {
+        const answer = await parked.askPerson(control, counts());
+        if (answer.action === 'abort') throw ApplicationFailure.nonRetryable(`aborted with ${parked.size} of ${total} ${unit} parked: ${answer.reason}`, 'Aborted');
+        const chosen = parked.take(answer.shards);
+        if (answer.action === 'skip') skipped.push(...chosen);
+        else pending = chosen.map((shard) => [shard, shard + 1]);
+        control.report({ state: 'running', failedShards: parked.size });
+      }
+    }
+  }
+}
+
+/** Deals the ranges to child workflows and adds up what they did. */
+async function runPartitions(control: StageControl, work: ShardWork, ranges: readonly ShardRange[], round: number, completedBefore: number, parkedBefore: number): Promise<PartitionResult> {
+  const { concurrency, onShardFailure } = control.input.execution;
+  const shards = ranges.reduce((sum, [from, to]) => sum + to - from, 0);
+  const partitions = Math.min(maxPartitions, Math.ceil(concurrency / lanesPerPartition), Math.ceil(shards / 64));
+  const failFast = onShardFailure === 'fail';
+  const prefix = `${workflowInfo().workflowId}/${work.activity}${round === 0 ? '' : `-retry-${round}`}`;
+  const progress: PartitionProgress[] = [];
+  setHandler(partitionProgressSignal, (report) => {
+    if (report.round !== round) return;
+    progress[report.index] = report;
+    const sum = (field: 'completed' | 'failed') => progress.reduce((total, part) => total + part[field], 0);
+    control.report({ done: completedBefore + sum('completed'), failedShards: parkedBefore + sum('failed') });
+  });
+
+  const running = new Set<string>();
+  const signalAll = (signal: typeof pauseSignal | typeof resumeSignal) => {
+    for (const id of running) void getExternalWorkflowHandle(id).signal(signal.name).catch(() => undefined);
+  };
+  const outer = CancellationScope.current();
+  const scope = new CancellationScope();
+  const runOne = async (part: readonly ShardRange[], index: number): Promise<PartitionResult> => {
+    const lanes = share(Math.min(concurrency, shards), partitions, index);
+    const input: PartitionInput = { work, round, index, ranges: part, lanes, failFast, reportEvery: Math.ceil(work.total / 50), completed: 0, failed: [], paused: control.paused };
+    const workflowId = `${prefix}-${index}`;
+    try {
+      const child = await startChild<typeof shardPartition>('shardPartition', { workflowId, args: [input], staticSummary: `${work.activity}: ${shards} shards, part ${index + 1} of ${partitions}` });
+      running.add(workflowId);
+      if (control.paused !== input.paused) signalAll(control.paused ? pauseSignal : resumeSignal);
+      const result = await child.result();
+      if (failFast && result.failed.length > 0) scope.cancel();
+      return result;
+    } catch (error) {
+      // With onShardFailure `fail` the first partition that failed ends the others; whatever they finished is in the store.
+      const endedByAnother = scope.consideredCancelled && !outer.consideredCancelled && isCancellation(error);
+      if (!endedByAnother) throw error;
+      return { completed: 0, failed: [] };
+    } finally {
+      running.delete(workflowId);
+    }
+  };
+  const all = scope.run(() => Promise.all(deal(ranges, partitions).map(runOne)));
+  const pausable = {
+    pause: () => {
+      signalAll(pauseSignal);
+      control.report({ state: 'paused' });
+    },
+    resume: () => {
+      signalAll(resumeSignal);
+      control.report({ state: 'running' });
+    },
+  };
+  const results = await control.forwarding(pausable, all);
+  return { completed: results.reduce((sum, result) => sum + result.completed, 0), failed: results.flatMap((result) => result.failed) };
+}
+
+/** Cuts ranges into `parts` lists of nearly equal numbers of shards, in order. */
+function deal(ranges: readonly ShardRange[], parts: number): ShardRange[][] {
+  const total = ranges.reduce((sum, [from, to]) => sum + to - from, 0);
+  const dealt: ShardRange[][] = Array.from({ length: parts }, () => []);
+  let before = 0;
+  for (const [from, to] of ranges) {
+    for (let at = from; at < to; ) {
+      const part = Math.floor((before * parts) / total);
+      const end = Math.min(to, at + Math.ceil(((part + 1) * total) / parts) - before);
+      dealt[part]!.push([at, end]);
+      before += end - at;
+      at = end;
+    }
+  }
+  return dealt;
+}
+
+/** The index-th of `parts` nearly equal shares of `whole`, at least 1. */
+function share(whole: number, parts: number, index: number): number {
+  return Math.max(1, Math.floor(((index + 1) * whole) / parts) - Math.floor((index * whole) / parts));
+}

@@ -1,0 +1,138 @@
+// What every stage's workflow has in common while it runs: pause and resume, how far it is, who wants to know, and what
+// the UI shows of it.
+import { CancellationScope, condition, getExternalWorkflowHandle, setCurrentDetails, setHandler, upsertSearchAttributes, workflowInfo } from '@temporalio/workflow';
+import type { ArtifactRef } from '../schemas/artifact.ts';
+import type { StageInput, StagePlan, StageProgress } from '../schemas/progress.ts';
+import { attributes } from './attributes.ts';
+import { describeStage } from './details.ts';
+import { wasCancelled } from './failures.ts';
+import { artifactsQuery, pauseSignal, resumeSignal, stagePlanQuery, stageProgressQuery, stageProgressSignal, watchSignal } from './messages.ts';
+
+/** Someone who takes part in a pause: partitions are told, scopes are cancelled. */
+export interface Pausable {
+  pause(): void;
+  resume(): void;
+}
+
+export class StageControl {
+  paused = false;
+  plan: StagePlan | undefined;
+  /** Markdown below the progress line, such as what a person should do. */
+  note = '';
+  progress: StageProgress;
+  readonly watchers = new Set<string>();
+  private readonly pausables = new Set<Pausable>();
+  private artifact: ArtifactRef | undefined;
+  private signalled = { state: '', done: 0, failedShards: 0 };
+
+  constructor(
+    readonly input: StageInput,
+    unit: string,
+    watchers: readonly string[] = [],
+  ) {
+    const { run, label, spec } = input;
+    const { workflowId, parent } = workflowInfo();
+    this.progress = { stage: spec.stage, label, state: 'waiting', workflowId, done: 0, total: 0, unit, metrics: {}, failedShards: 0 };
+    for (const watcher of watchers) this.watchers.add(watcher);
+    if (parent !== undefined) this.watchers.add(parent.workflowId);
+    setHandler(stageProgressQuery, () => this.progress);
+    setHandler(stagePlanQuery, () => this.plan ?? null);
+    setHandler(artifactsQuery, () => (this.artifact === undefined ? [] : [this.artifact]));
+    setHandler(pauseSignal, () => this.setPaused(true));
+    setHandler(resumeSignal, () => this.setPaused(false));
+    setHandler(watchSignal, (watcher) => {
+      this.watchers.add(watcher);
+      void this.tell(watcher);
+    });
+    upsertSearchAttributes([
+      { key: attributes.stage, value: spec.stage },
+      { key: attributes.run, value: run },
+      { key: attributes.failedShards, value: 0 },
+    ]);
+    this.refreshDetails();
+  }
+
+  /** Notes a change, and tells the pipelines when it is worth a signal: a new state, 2 % more, or parked shards. */
+  report(change: Partial<StageProgress>): void {
+    if (change.state === 'blocked' || this.progress.state === 'blocked') {
+      upsertSearchAttributes([{ key: attributes.failedShards, value: change.state === 'blocked' ? (change.failedShards ?? this.progress.failedShards) : 0 }]);
+    }
+    this.progress = { ...this.progress, ...change };
+    this.refreshDetails();
+    const { state, done, total, failedShards } = this.progress;
+    const worthIt = state !== this.signalled.state || failedShards !== this.signalled.failedShards || done - this.signalled.done >= total / 50;
+    if (worthIt) void this.tellAll();
+  }
+
+  /** The last report: returns when the signals are on their way, for a closed workflow sends none. */
+  async finish(state: StageProgress['state'], artifact?: ArtifactRef): Promise<void> {
+    this.artifact = artifact;
+    this.note = '';
+    this.progress = { ...this.progress, state, ...(artifact === undefined ? {} : { key: artifact.key, metrics: artifact.metrics }) };
+    this.refreshDetails();
+    await this.tellAll();
+  }
+
+  /** Returns once the stage is not paused. */
+  async untilResumed(): Promise<void> {
+    if (!this.paused) return;
+    const { state } = this.progress;
+    this.report({ state: 'paused' });
+    await condition(() => !this.paused);
+    this.report({ state });
+  }
+
+  /** Runs `work`; a pause cancels what it waits for (activities save a checkpoint), and after the resume it runs again. */
+  async pausable<T>(work: () => Promise<T>): Promise<T> {
+    for (;;) {
+      await this.untilResumed();
+      const scope = new CancellationScope();
+      const pausable = { pause: () => scope.cancel(), resume: () => undefined };
+      this.pausables.add(pausable);
+      try {
+        return await scope.run(work);
+      } catch (error) {
+        const cancelledFromOutside = CancellationScope.current().consideredCancelled;
+        if (cancelledFromOutside || !scope.consideredCancelled || !wasCancelled(error)) throw error;
+      } finally {
+        this.pausables.delete(pausable);
+      }
+    }
+  }
+
+  /** Forwards pauses to `pausable` while `work` runs. */
+  async forwarding<T>(pausable: Pausable, work: Promise<T>): Promise<T> {
+    this.pausables.add(pausable);
+    try {
+      return await work;
+    } finally {
+      this.pausables.delete(pausable);
+    }
+  }
+
+  private setPaused(paused: boolean): void {
+    if (this.paused === paused) return;
+    this.paused = paused;
+    for (const pausable of this.pausables) {
+      if (paused) pausable.pause();
+      else pausable.resume();
+    }
+    this.refreshDetails();
+  }
+
+  private refreshDetails(): void {
+    setCurrentDetails(describeStage(this.progress, this.note));
+  }
+
+  private async tellAll(): Promise<void> {
+    const { state, done, failedShards } = this.progress;
+    this.signalled = { state, done, failedShards };
+    await Promise.all([...this.watchers].map((watcher) => this.tell(watcher)));
+  }
+
+  /** A pipeline that is gone must not fail the stage; and a cancelled stage still says that it is. */
+  private async tell(watcher: string): Promise<void> {
+    const { progress } = this;
+    await CancellationScope.nonCancellable(() => getExternalWorkflowHandle(watcher).signal(stageProgressSignal, progress)).catch(() => this.watchers.delete(watcher));
+  }
+}

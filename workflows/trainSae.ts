@@ -1,0 +1,32 @@
+// Activations → a sparse autoencoder: initial weights, segments, and between them the resamplings of dead neurons, each an
+// activity of its own with its record as its result.
+import type { StageInput, StageResult } from '../schemas/progress.ts';
+import { training } from './activityProxies.ts';
+import { policies } from './policies.ts';
+import { runSegments, type TrainingResume } from './segments.ts';
+import { makeArtifact } from './stage.ts';
+
+/** Stage workflow `trainSae`. */
+export async function trainSae(input: StageInput, resume?: TrainingResume): Promise<StageResult> {
+  return makeArtifact(
+    'trainSae',
+    input,
+    'steps',
+    async (control, plan, artifact) => {
+      const options = (summary: string) => ({ ...policies.segment, summary });
+      if (resume === undefined) await control.pausable(() => training.initialiseSae.executeWithOptions(options('initial weights'), [{ artifact }]));
+      await runSegments(
+        control,
+        plan.milestones,
+        resume,
+        (toStep, summary) => training.trainSaeSegment.executeWithOptions(options(summary), [{ artifact, toStep }]),
+        async (step) => {
+          if (!plan.resamplings.includes(step)) return;
+          await control.pausable(() => training.resampleSae.executeWithOptions(options(`resampling at step ${step}`), [{ artifact, step }]));
+        },
+      );
+      return [];
+    },
+    resume?.watchers,
+  );
+}
