@@ -22,7 +22,7 @@ const pointsMarked = 20;
  */
 export function curveChart(curve: Curve, marks: { steps: readonly number[]; meaning: string }, signal: AbortSignal): CurveChart {
   const host = el('div', { class: 'chart', role: 'img', 'aria-label': inWords(curve) });
-  const title = curve.unit === '' ? curve.name : `${curve.name}, ${curve.unit}`;
+  const title = curve.unit === '' ? nameOf(curve) : `${nameOf(curve)}, ${curve.unit}`;
   const note = marks.steps.length > 0 && el('span', { class: 'hint' }, el('span', { class: 'dash', 'aria-hidden': 'true' }), marks.meaning);
   const element = el('figure', { class: 'curve' }, el('figcaption', {}, el('h3', {}, title), note), curve.steps.length > 0 ? host : el('p', { class: 'hint' }, 'No points recorded.'));
   let plot: uPlot | undefined;
@@ -91,7 +91,25 @@ function colour(host: HTMLElement, property: string): string {
   return value;
 }
 
-function inWords({ name, unit, steps, values }: Curve): string {
+/** The metrics' names as they are read; a metric this page does not know keeps its own. */
+const names: Record<string, string> = {
+  trainLoss: 'Training loss',
+  valLoss: 'Validation loss',
+  learningRate: 'Learning rate',
+  loss: 'Loss',
+  mse: 'Mean squared error',
+  l0: 'L0',
+  l1: 'L1',
+  dead: 'Dead',
+};
+
+function nameOf({ name }: Curve): string {
+  return names[name] ?? name;
+}
+
+function inWords(curve: Curve): string {
+  const { unit, steps, values } = curve;
+  const name = nameOf(curve);
   const first = values[0];
   const last = values.at(-1);
   if (first === undefined || last === undefined) return `${name}: no points`;

@@ -116,7 +116,8 @@ function sortFeatures(order: number[], index: FeatureIndex, filter: FeatureFilte
 function sortColumn(key: SortKey, index: FeatureIndex, labels: TokenLabels): ArrayLike<number> {
   if (key === 'density') return index.density;
   if (key === 'max') return index.maxActivation;
-  if (key === 'purity') return index.topLangShare;
+  // All of three examples says less than all of twenty: equal shares rank by how many examples there are.
+  if (key === 'purity') return index.topLangShare.map((share, feature) => share + (index.topExamples[feature] ?? 0) * 1e-9);
   if (key === 'token') {
     const ranks = labels.ranks(index.topToken);
     return index.topToken.map((id) => ranks.get(id) ?? 0);

@@ -40,6 +40,7 @@ const columns: readonly { key: SortKey; label: string; short: string; numeric: b
 ];
 
 export function featureTable({ index, labels, densityFloor, onSort }: FeatureTableOptions): FeatureTable {
+  const mostExamples = index.topExamples.reduce((most, examples) => Math.max(most, examples), 0);
   let order: readonly number[] = [];
   let active = -1;
   let shown = { first: -1, last: -1 };
@@ -116,8 +117,14 @@ export function featureTable({ index, labels, densityFloor, onSort }: FeatureTab
       el('td', { class: 'numeric' }, life === 'dead' ? '–' : formatNumber(index.maxActivation[feature] ?? 0)),
       el('td', {}, token < 0 ? '–' : tokenChip(token, labels)),
       el('td', {}, index.topLang[feature] || '–'),
-      el('td', { class: 'numeric' }, life === 'dead' ? '–' : meter(formatShare(share), share)),
+      el('td', { class: 'numeric' }, life === 'dead' ? '–' : meter(formatShare(share), share, examplesNote(feature))),
     );
+  }
+
+  /** Where a feature has fewer examples than the others, its purity says how few. */
+  function examplesNote(feature: number): string {
+    const examples = index.topExamples[feature] ?? 0;
+    return examples < mostExamples ? `of ${examples}` : '';
   }
 
   function onKey(event: KeyboardEvent): void {
@@ -163,8 +170,8 @@ export function featureTable({ index, labels, densityFloor, onSort }: FeatureTab
 }
 
 /** A number with a bar beside it: `share` 0 to 1. */
-function meter(text: string, share: number): HTMLElement {
-  return el('span', { class: 'meter' }, el('span', { class: 'track', '--share': share.toFixed(3) }), el('span', {}, text));
+function meter(text: string, share: number, note = ''): HTMLElement {
+  return el('span', { class: 'meter' }, el('span', { class: 'track', '--share': share.toFixed(3) }), note !== '' && el('span', { class: 'note' }, note), el('span', {}, text));
 }
 
 function spacer(): { row: HTMLElement; setHeight(heightPx: number): void } {

@@ -26,7 +26,7 @@ export class SiteData {
 
   async index(): Promise<FeatureIndex> {
     const index = (await this.#once('data/index.json')) as FeatureIndex;
-    for (const column of ['density', 'maxActivation', 'topToken', 'topLang', 'topLangShare'] as const) {
+    for (const column of ['density', 'maxActivation', 'topToken', 'topLang', 'topLangShare', 'topExamples'] as const) {
       if (index[column]?.length !== index.features) {
         throw new DataError(`data/index.json: column ${column} has ${index[column]?.length ?? 0} entries for ${index.features} features`, exportAgain);
       }

@@ -54,11 +54,14 @@ export async function ready(page: Page): Promise<void> {
   await page.waitForSelector('body[data-ready="true"]');
 }
 
-/** Changes the route as a link would, and waits for it. */
+/** Changes the route as a link would, or reloads it if it is already there, and waits for it. */
 export async function go(page: Page, hash: string): Promise<void> {
-  await page.evaluate((next) => {
+  const changed = await page.evaluate((next) => {
+    if (location.hash === next) return false;
     delete document.body.dataset.ready;
     location.hash = next;
+    return true;
   }, hash);
+  if (!changed) await page.reload();
   await ready(page);
 }

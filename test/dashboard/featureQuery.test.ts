@@ -11,7 +11,8 @@ const index: FeatureIndex = {
   maxActivation: [2, 5, 0, 9, 5, 1],
   topToken: [0, 1, -1, 2, 3, 0],
   topLang: ['en', 'de', '', 'de', 'fr', 'en'],
-  topLangShare: [0.5, 1, 0, 0.9, 0.4, 0.7],
+  topLangShare: [0.5, 1, 0, 0.9, 0.4, 0.5],
+  topExamples: [3, 20, 0, 20, 20, 20],
 };
 const select = (change: Partial<FeatureFilter>) => selectFeatures(index, { ...defaultFilter, ...change }, labels);
 
@@ -25,10 +26,14 @@ describe('selectFeatures', () => {
   test('sorts by each column, ties by feature number', () => {
     expect(select({ sort: 'density', descending: true }).order).toEqual([1, 0, 4, 5]);
     expect(select({ sort: 'max', descending: true }).order).toEqual([1, 4, 0, 5]);
-    expect(select({ sort: 'purity' }).order).toEqual([4, 0, 5, 1]);
+    expect(select({ sort: 'lang', descending: true }).order).toEqual([4, 0, 5, 1]);
     expect(select({ sort: 'lang' }).order).toEqual([1, 0, 5, 4]);
     expect(select({ sort: 'token' }).order).toEqual([4, 0, 5, 1]);
     expect(select({ descending: true }).order).toEqual([5, 4, 1, 0]);
+  });
+
+  test('of two equal purities the one over more examples counts as the higher', () => {
+    expect(select({ sort: 'purity', descending: true }).order).toEqual([1, 5, 0, 4]);
   });
 
   test('a word finds tokens that contain it and languages that equal it; a prefix says which', () => {

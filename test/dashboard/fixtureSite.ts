@@ -172,13 +172,13 @@ function index(features: number, pages: readonly FeaturePage[]): FeatureIndex {
     if (known === undefined) {
       const [draw, other] = [fraction(feature * 3 + 1), fraction(feature * 5 + 2)];
       return draw < 0.05
-        ? { density: 0, max: 0, token: -1, lang: '', share: 0 }
-        : { density: 10 ** (bell(feature) * 0.9 - 4), max: 1 + 5 * other, token: 1 + (feature % 200), lang: fixtureTexts[feature % fixtureTexts.length]?.lang ?? '', share: 0.3 + 0.7 * draw };
+        ? { density: 0, max: 0, token: -1, lang: '', share: 0, examples: 0 }
+        : { density: 10 ** (bell(feature) * 0.9 - 4), max: 1 + 5 * other, token: 1 + (feature % 200), lang: fixtureTexts[feature % fixtureTexts.length]?.lang ?? '', share: 0.3 + 0.7 * draw, examples: 20 };
     }
     const top = known.top[0];
     const lang = top?.document.lang ?? '';
     const share = known.top.filter(({ document }) => document.lang === lang).length / Math.max(known.top.length, 1);
-    return { density: known.density, max: known.maxActivation, token: top?.tokens[top.centre] ?? -1, lang, share };
+    return { density: known.density, max: known.maxActivation, token: top?.tokens[top.centre] ?? -1, lang, share, examples: known.top.length };
   });
   return {
     features,
@@ -187,6 +187,7 @@ function index(features: number, pages: readonly FeaturePage[]): FeatureIndex {
     topToken: rows.map(({ token }) => token),
     topLang: rows.map(({ lang }) => lang),
     topLangShare: rows.map(({ share }) => share),
+    topExamples: rows.map(({ examples }) => examples),
   };
 }
 
@@ -217,13 +218,13 @@ function run({ features, density }: FeatureIndex, tokens: number): RunPage {
     ],
     curves: {
       transformer: [
-        { name: 'training loss', unit: 'nats', steps, values: decay(9, 4.2, 0.2) },
-        { name: 'learning rate', unit: '', steps, values: decay(3e-3, 1e-4, 0) },
+        { name: 'trainLoss', unit: 'nats per token', steps, values: decay(9, 4.2, 0.2) },
+        { name: 'learningRate', unit: '', steps, values: decay(3e-3, 1e-4, 0) },
       ],
       sae: [
         { name: 'loss', unit: '', steps, values: decay(0.4, 0.05, 0.01) },
-        { name: 'L0', unit: 'features', steps, values: decay(300, 16, 3) },
-        { name: 'dead features', unit: 'features', steps: [1_250, 2_500, 3_750], values: [27, 4, 0] },
+        { name: 'l0', unit: 'features', steps, values: decay(300, 16, 3) },
+        { name: 'dead', unit: 'features', steps: [1_250, 2_500, 3_750], values: [27, 4, 0] },
       ],
     },
     lineage: [
