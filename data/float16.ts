@@ -16,21 +16,23 @@ export function toFloat16(source: Float32Array, target: Uint16Array = new Uint16
   let overflows = 0;
   for (let i = 0; i < bits.length; i++) {
     const word = bits[i]!;
-    const row = word >>> 23; // sign and exponent
-    const shift = shifts[row]!;
-    const significand = (word & 0x7fffff) | hiddenBits[row]!;
-    // Adding just below half of the last kept place, plus that place's own bit, rounds ties to even; the carry may run
-    // into the exponent, which is where it belongs.
-    const kept = significand >>> shift;
-    const rounded = (significand + roundings[row]! + (kept & 1)) >>> shift;
-    let half = bases[row]! + rounded;
     const magnitude = word & 0x7fffffff;
-    if (magnitude >= overflowFrom) {
-      half = ((word >>> 16) & 0x8000) | 0x7c00;
-      if (magnitude > infinityBits) half |= 0x200 | ((word >>> 13) & 0x3ff);
-      else if (magnitude < infinityBits) overflows++;
+    let half: number;
+    if (magnitude < smallestNormal) {
+      // Half's subnormals are the multiples of 2^-24, and so are the float32 numbers just above 0.5: adding 0.5 rounds.
+      sum[0] = Math.abs(source[i]!) + 0.5;
+      half = sumBits[0]! - bitsOfHalf;
+    } else if (magnitude < overflowFrom) {
+      // Just below half of the last kept place, plus that place's own bit, rounds ties to even; a carry runs into the
+      // exponent, which is where it belongs.
+      half = (magnitude - exponentGap + 0xfff + ((magnitude >>> 13) & 1)) >>> 13;
+    } else if (magnitude > infinity) {
+      half = 0x7e00;
+    } else {
+      half = 0x7c00;
+      if (magnitude < infinity) overflows++;
     }
-    target[i] = half;
+    target[i] = ((word >>> 16) & 0x8000) | half;
   }
   return { values: target, overflows };
 }
@@ -42,25 +44,16 @@ export function fromFloat16(source: Uint16Array, target: Float32Array = new Floa
   return target;
 }
 
-/** Bits of 65,520: what is as large or larger rounds to infinity. */
+// Bit patterns of float32 numbers: 2^-14; 65,520, from which on everything rounds to infinity; infinity; 0.5.
+const smallestNormal = 0x38800000;
 const overflowFrom = 0x477ff000;
-const infinityBits = 0x7f800000;
+const infinity = 0x7f800000;
+const bitsOfHalf = 0x3f000000;
+/** The exponents' biases are 127 and 15. */
+const exponentGap = (127 - 15) << 23;
 
-// By sign and exponent (9 bits) of a float32: half = base + (significand rounded and shifted right).
-const bases = new Uint16Array(512);
-const shifts = new Uint8Array(512);
-const roundings = new Uint32Array(512);
-const hiddenBits = new Uint32Array(512);
-for (let row = 0; row < 512; row++) {
-  const exponent = (row & 0xff) - 127;
-  const sign = (row >>> 8) << 15;
-  const subnormal = exponent < -14;
-  // Below 2^-25 everything rounds to zero: 25 places to the right nothing of a 24-bit significand is left to round.
-  shifts[row] = subnormal ? Math.min(-exponent - 1, 25) : 13;
-  bases[row] = subnormal ? sign : sign + ((Math.min(exponent, 16) + 15) << 10);
-  hiddenBits[row] = subnormal && exponent > -127 ? 0x800000 : 0;
-  roundings[row] = 2 ** (shifts[row]! - 1) - 1;
-}
+const sum = new Float32Array(1);
+const sumBits = new Uint32Array(sum.buffer);
 
 const values = new Float32Array(65_536);
 for (let half = 0; half < 65_536; half++) {
