@@ -27,8 +27,9 @@ export interface FeatureTable {
   layout(): void;
 }
 
-/** Rows kept above and below the view, so that a fast scroll shows no gap. */
-const overscanRows = 10;
+/** Rows kept above and below the view: new ones are made only when these are used up. */
+const overscanRows = 12;
+const nothingShown = { first: -1, last: -1, rowPx: 0 };
 
 const columns: readonly { key: SortKey; label: string; short: string; numeric: boolean }[] = [
   { key: 'feature', label: 'Feature', short: 'No.', numeric: true },
@@ -43,7 +44,7 @@ export function featureTable({ index, labels, densityFloor, onSort }: FeatureTab
   const mostExamples = index.topExamples.reduce((most, examples) => Math.max(most, examples), 0);
   let order: readonly number[] = [];
   let active = -1;
-  let shown = { first: -1, last: -1 };
+  let shown = nothingShown;
 
   const headers = columns.map(({ key, label, short, numeric }) =>
     el(
@@ -78,7 +79,7 @@ export function featureTable({ index, labels, densityFloor, onSort }: FeatureTab
   function show(next: readonly number[], sort: SortKey, descending: boolean): void {
     order = next;
     active = -1;
-    shown = { first: -1, last: -1 };
+    shown = nothingShown;
     table.setAttribute('aria-rowcount', String(order.length + 1));
     columns.forEach(({ key }, column) => headers[column]?.setAttribute('aria-sort', key !== sort ? 'none' : descending ? 'descending' : 'ascending'));
     scroller.scrollTop = 0;
@@ -92,10 +93,12 @@ export function featureTable({ index, labels, densityFloor, onSort }: FeatureTab
 
   function layout(): void {
     const rowPx = rowHeightPx();
-    const first = Math.max(0, Math.floor(scroller.scrollTop / rowPx) - overscanRows);
-    const last = Math.min(order.length, Math.ceil((scroller.scrollTop + scroller.clientHeight) / rowPx) + overscanRows);
-    if (first === shown.first && last === shown.last) return;
-    shown = { first, last };
+    const firstInView = Math.floor(scroller.scrollTop / rowPx);
+    const lastInView = Math.min(order.length, Math.ceil((scroller.scrollTop + scroller.clientHeight) / rowPx));
+    if (rowPx === shown.rowPx && firstInView >= shown.first && lastInView <= shown.last) return;
+    const first = Math.max(0, firstInView - overscanRows);
+    const last = Math.min(order.length, lastInView + overscanRows);
+    shown = { first, last, rowPx };
     before.setHeight(first * rowPx);
     after.setHeight((order.length - last) * rowPx);
     const rows = order.slice(first, last).map((feature, offset) => featureRow(feature, first + offset));
@@ -124,7 +127,7 @@ export function featureTable({ index, labels, densityFloor, onSort }: FeatureTab
   /** Where a feature has fewer examples than the others, its purity says how few. */
   function examplesNote(feature: number): string {
     const examples = index.topExamples[feature] ?? 0;
-    return examples < mostExamples ? `of ${examples}` : '';
+    return examples < mostExamples ? `n=${examples}` : '';
   }
 
   function onKey(event: KeyboardEvent): void {
@@ -171,7 +174,7 @@ export function featureTable({ index, labels, densityFloor, onSort }: FeatureTab
 
 /** A number with a bar beside it: `share` 0 to 1. */
 function meter(text: string, share: number, note = ''): HTMLElement {
-  return el('span', { class: 'meter' }, el('span', { class: 'track', '--share': share.toFixed(3) }), note !== '' && el('span', { class: 'note' }, note), el('span', {}, text));
+  return el('span', { class: 'meter' }, note !== '' && el('span', { class: 'note' }, note), el('span', { class: 'track', '--share': share.toFixed(3) }), el('span', {}, text));
 }
 
 function spacer(): { row: HTMLElement; setHeight(heightPx: number): void } {

@@ -26,7 +26,7 @@ export function formatDensity(value: number): string {
 /** A share as whole percent; what is not nothing or not all stays visible: 92%, 0.4%, >99%. */
 export function formatShare(share: number): string {
   const percent = share * 100;
-  if (percent > 99 && percent < 100) return '>99%';
+  if (percent < 100 && Math.round(percent) === 100) return '>99%';
   return `${percent > 0 && percent < 1 ? percent.toPrecision(1) : Math.round(percent)}%`;
 }
 

@@ -28,7 +28,7 @@ export function histogram(options: HistogramOptions): HTMLElement {
     scale = next;
     plot.replaceChildren(bars(counts, scale, className));
     toggle.textContent = `counts: ${scale}`;
-    toggle.setAttribute('aria-label', `${title}: counts on a ${scale} scale, switch`);
+    toggle.setAttribute('aria-label', `counts: ${scale}, scale of ${title}`);
     if (keep) remember(`scale:${title}`, scale);
   };
   draw(remembered(`scale:${title}`) === 'log' ? 'log' : 'linear', false);

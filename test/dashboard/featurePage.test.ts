@@ -45,7 +45,7 @@ test('a token is shaded in proportion to its activation, and the one that fired 
   expect(await fired.evaluate((element) => getComputedStyle(element).outlineStyle)).toBe('solid');
   const shares = await text.locator('.token').evaluateAll((tokens) => tokens.map((token) => Number((token as HTMLElement).style.getPropertyValue('--share'))));
   const activations = featureOf(germanFeature).top[0]?.activations ?? [];
-  // German words are cut into tokens of whole characters here and there inside one; compare the set of shares.
+  // A span may stand for several tokens, so each shade must be one of the activations, not the one at its position.
   for (const share of shares.filter((value) => value > 0)) {
     expect(Math.min(...activations.map((activation) => Math.abs(activation / feature.maxActivation - share)))).toBeLessThan(1e-3);
   }

@@ -120,6 +120,19 @@ test('missing and broken files are named, with a remedy; the table does without 
   await rm(folder, { recursive: true });
 });
 
+test('the site works from any folder of a host', async () => {
+  const host = await mkdtemp(join(tmpdir(), 'saeflow-host-'));
+  await writeFile(join(host, 'index.html'), 'host');
+  await cp(site.folder, join(host, 'runs', 'first'), { recursive: true });
+  const server = await serveSite(host);
+  await page.goto(`${server.url}runs/first/#/feature/0`);
+  await ready(page);
+  expect(await page.locator('h1').innerText()).toBe('Feature 0');
+  expect(await page.locator('.example').count()).toBeGreaterThan(20);
+  await server.close();
+  await rm(host, { recursive: true });
+});
+
 test('opened from disk, the page says how to open it instead', async () => {
   await page.goto(`file://${join(site.folder, 'index.html')}`);
   await ready(page);
