@@ -1,0 +1,16 @@
+// Entry of a compute process: the jobs of stages/, on the backend of tensorflow.ts. Both are loaded when first needed, so
+// that a process which only tokenizes stays small.
+import { serveJobs } from './jobServer.ts';
+
+serveJobs({
+  needsTensors: (job) => job.kind !== 'tokenizeShard',
+  async loadBackend() {
+    const { loadBackend } = await import('./tensorflow.ts');
+    const { name, tensorflowVersion, device, threads } = await loadBackend();
+    return { backend: `${name} ${tensorflowVersion}`, device, threads };
+  },
+  async runJob(job, context) {
+    const { runJob } = await import('../stages/jobs.ts');
+    return runJob(job, context);
+  },
+});

@@ -1,0 +1,61 @@
+// A worker process, configured by environment variables, as containers and `saeflow worker` start it.
+import { mkdir } from 'node:fs/promises';
+import { resolve } from 'node:path';
+import { pathToFileURL } from 'node:url';
+import { DefaultLogger, Runtime } from '@temporalio/worker';
+import { UserError } from '../schemas/errors.ts';
+import { taskQueues } from '../schemas/progress.ts';
+import { startWorkers, type Queue, type WorkersOptions } from './worker.ts';
+
+type Environment = Record<string, string | undefined>;
+
+const defaultStore = '.saeflow/store';
+
+/** The store's URI: SAEFLOW_STORE, a folder or s3://bucket/prefix; default `.saeflow/store` in the current folder. */
+export function storeUriOf(env: Environment): string {
+  const uri = env['SAEFLOW_STORE'] || defaultStore;
+  return uri.includes('://') ? uri : resolve(uri);
+}
+
+/**
+ * What a worker process is to do: SAEFLOW_QUEUES (`workflows,cpu,gpu`), SAEFLOW_CPU_SLOTS, SAEFLOW_GPU_SLOTS,
+ * SAEFLOW_THREADS and SAEFLOW_STORE. Temporal's address and credentials come from its own profile.
+ *
+ * @throws UserError naming a variable whose value makes no sense.
+ */
+export function workersOptionsOf(env: Environment): WorkersOptions {
+  const queues = (env['SAEFLOW_QUEUES'] || Object.keys(taskQueues).join(',')).split(',').map((name) => queueOf(name.trim()));
+  const threads = countOf(env, 'SAEFLOW_THREADS');
+  return { storeUri: storeUriOf(env), queues, cpuSlots: countOf(env, 'SAEFLOW_CPU_SLOTS') ?? 1, gpuSlots: countOf(env, 'SAEFLOW_GPU_SLOTS') ?? 1, ...(threads === undefined ? {} : { threads }) };
+}
+
+/** Works until a signal; returns when checkpoints are saved and all processes are gone. */
+export async function runWorkerProcess(options: WorkersOptions): Promise<void> {
+  Runtime.install({ logger: new DefaultLogger('WARN') });
+  if (options.storeUri.startsWith('/')) await mkdir(options.storeUri, { recursive: true });
+  const workers = await startWorkers(options);
+  console.error(`saeflow worker: serving ${options.queues.join(', ')}, store ${options.storeUri}`);
+  await workers.run();
+}
+
+function queueOf(name: string): Queue {
+  if (Object.hasOwn(taskQueues, name)) return name as Queue;
+  throw new UserError(`SAEFLOW_QUEUES names '${name}', which is no queue`, `Use any of ${Object.keys(taskQueues).join(', ')}, separated by commas.`);
+}
+
+function countOf(env: Environment, name: string): number | undefined {
+  const text = env[name];
+  if (text === undefined || text === '') return undefined;
+  const count = Number(text);
+  if (Number.isInteger(count) && count >= 1) return count;
+  throw new UserError(`${name} is '${text}', not a whole number from 1 up`, `Set ${name} to a number such as 2, or leave it out.`);
+}
+
+if (process.argv[1] !== undefined && import.meta.url === pathToFileURL(process.argv[1]).href) {
+  try {
+    await runWorkerProcess(workersOptionsOf(process.env));
+  } catch (error) {
+    console.error(error instanceof UserError ? `${error.message}\n${error.remedy}` : error);
+    process.exitCode = 1;
+  }
+}
