@@ -30,6 +30,8 @@ export type CorpusFileKind = Pick<CorpusFile, 'format' | 'compression'>;
 
 /** The pattern that stands for the corpus of data/demoCorpus.ts. */
 export const DEMO_CORPUS_PATTERN = 'demo:';
+/** The same wherever the cache is. */
+const DEMO_CORPUS_NAME = 'demo-corpus.jsonl';
 export const SUPPORTED_EXTENSIONS = '.txt, .jsonl and .parquet, each as it is or with .gz or .zst after it';
 
 /** 160 marks for 10 GiB; at most this much is read again to number a shard's lines. */
@@ -49,6 +51,7 @@ export async function resolveCorpusFiles(patterns: readonly string[], cwd: strin
   const paths = [...new Set(matched.flat())];
   const kinds = paths.map((file) => ({ file, ...corpusFileKind(file) }));
   const names = provenanceNames(paths, cwd);
+  if (patterns.includes(DEMO_CORPUS_PATTERN)) names.set((await buildDemoCorpus()).file, DEMO_CORPUS_NAME);
   const files: CorpusFile[] = [];
   for (const { file, ...kind } of kinds) {
     const isDivisible = kind.format === 'jsonl' && kind.compression === 'none';

@@ -1,6 +1,6 @@
 // The files a corpus is made of, and that any cutting of them gives the same documents.
 import { createHash } from 'node:crypto';
-import { mkdirSync, renameSync } from 'node:fs';
+import { mkdirSync, readFileSync, renameSync } from 'node:fs';
 import path from 'node:path';
 import { gzipSync } from 'node:zlib';
 import fc from 'fast-check';
@@ -8,6 +8,7 @@ import { describe, expect, it } from 'vitest';
 import { resolveCorpusFiles } from '../../data/corpusFiles.ts';
 import type { CorpusFile } from '../../data/corpusFiles.ts';
 import { corpusShard, planCorpusShards } from '../../data/corpusShards.ts';
+import { buildDemoCorpus, DEMO_CORPUS_SHA256 } from '../../data/demoCorpus.ts';
 import { defaultReadOptions, readDocuments } from '../../data/documents.ts';
 import { UserError } from '../../schemas/errors.ts';
 import { corpusFolder, jsonLines, readCorpus } from './corpusFixtures.ts';
@@ -36,6 +37,20 @@ describe('files', () => {
     expect(files.map((file) => file.name)).toEqual(['one/x.txt', 'two/y.txt']);
     const [single] = await resolveCorpusFiles([`${folder}/one/x.txt`], corpusFolder({}));
     expect(single?.name).toBe('x.txt');
+  });
+
+  it('of the demo have the same name wherever they lie', async () => {
+    const before = process.env['SAEFLOW_CACHE_DIR'];
+    const { file: built } = await buildDemoCorpus();
+    const home = corpusFolder({ 'cache/corpus/demo-corpus.jsonl': readFileSync(built) });
+    process.env['SAEFLOW_CACHE_DIR'] = path.join(home, 'cache');
+    try {
+      const [file] = await resolveCorpusFiles(['demo:'], home);
+      expect(file).toMatchObject({ name: 'demo-corpus.jsonl', path: path.join(home, 'cache/corpus/demo-corpus.jsonl'), sha256: DEMO_CORPUS_SHA256 });
+    } finally {
+      if (before === undefined) delete process.env['SAEFLOW_CACHE_DIR'];
+      else process.env['SAEFLOW_CACHE_DIR'] = before;
+    }
   });
 
   it('may have a pattern’s characters in their names', async () => {
