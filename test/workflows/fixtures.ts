@@ -1,0 +1,66 @@
+// Inputs of the workflow tests, and ways to look at what runs.
+import type { Client, WorkflowHandle } from '@temporalio/client';
+import { specKey } from '../../data/artifact.ts';
+import { resolveInput } from '../../presets/resolve.ts';
+import type { ExecutionConfig } from '../../schemas/config.ts';
+import { taskQueues, type StageInput, type StageProgress, type StageResult } from '../../schemas/progress.ts';
+import type { StageSpec } from '../../schemas/stages.ts';
+import { stageWorkflowId } from '../../workflows/run.ts';
+import { saeSpec, tokenizeSpec, transformerSpec } from '../../workflows/specs.ts';
+
+const hash = (digit: string) => digit.repeat(64);
+let nextSeed = 1_000;
+
+/** A spec that no other test has: its artifact is not in any store and its workflow id is free. */
+export function freshSpec(stage: 'tokenize' | 'trainTransformer' | 'trainSae'): StageSpec {
+  const config = { ...resolveInput('tiny'), seed: nextSeed++ };
+  switch (stage) {
+    case 'tokenize':
+      return tokenizeSpec({ ...config, tokenize: { ...config.tokenize, splitSeed: config.seed } }, hash('c'));
+    case 'trainTransformer':
+      return transformerSpec(config, { tokenize: hash('d') });
+    case 'trainSae':
+      return saeSpec(config, config.saes[0]!, { sampleActivations: hash('e') });
+  }
+}
+
+/** Starts a stage's workflow alone, as the UI's form does. */
+export async function startStage(client: Client, spec: StageSpec, execution: Partial<ExecutionConfig> = {}): Promise<WorkflowHandle<(input: StageInput) => Promise<StageResult>>> {
+  const input = { spec, execution: { concurrency: 8, shardAttempts: 2, ...execution } };
+  return client.workflow.start<(input: StageInput) => Promise<StageResult>>(spec.stage, { workflowId: idOf(spec), taskQueue: taskQueues.workflows, args: [input as StageInput] });
+}
+
+export function idOf(spec: StageSpec): string {
+  return stageWorkflowId(spec.stage, specKey(spec));
+}
+
+/** Polls a condition about what runs elsewhere; the test's own time limit ends it. */
+export async function until<T>(look: () => Promise<T | undefined | false>): Promise<T> {
+  for (;;) {
+    const seen = await look();
+    if (seen !== undefined && seen !== false) return seen;
+    await new Promise((done) => setTimeout(done, 100));
+  }
+}
+
+/** Waits for a state of a stage's workflow, by its own query. */
+export async function untilState(handle: WorkflowHandle, state: StageProgress['state']): Promise<StageProgress> {
+  return until(async () => {
+    const progress = await handle.query<StageProgress>('progress').catch(() => undefined);
+    return progress?.state === state && progress;
+  });
+}
+
+/** Workflows of a type, newest first, as the list view has them. */
+export async function listed(client: Client, query: string): Promise<{ workflowId: string; runId: string; status: string; historyLength: number }[]> {
+  const found = [];
+  for await (const { workflowId, runId, status, historyLength } of client.workflow.list({ query })) found.push({ workflowId, runId, status: status.name, historyLength });
+  return found;
+}
+
+/** Uniquely named inputs for `pipeline`, so that tests do not share artifacts. */
+export function freshRun(name: string): { preset: 'tiny'; name: string; seed: number; tokenize: { splitSeed: number } } {
+  const seed = nextSeed++;
+  return { preset: 'tiny', name, seed, tokenize: { splitSeed: seed } };
+}
+

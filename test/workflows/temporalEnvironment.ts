@@ -1,0 +1,24 @@
+// A real Temporal server for tests: the executable that set-up resolves, in memory, with saeflow's search attributes.
+import { tmpdir } from 'node:os';
+import { defineSearchAttributeKey, SearchAttributeType } from '@temporalio/common';
+import { TestWorkflowEnvironment } from '@temporalio/testing';
+import { DefaultLogger, Runtime } from '@temporalio/worker';
+import { searchAttributes } from '../../schemas/progress.ts';
+import { cacheDirectory } from '../../setup/cache.ts';
+import { resolveTemporal } from '../../setup/temporal.ts';
+
+/** Starts a server of the test's own, whatever server the developer's profile names. */
+export async function startTemporal(): Promise<TestWorkflowEnvironment> {
+  Runtime.install({ logger: new DefaultLogger('ERROR') });
+  const { TEMPORAL_ADDRESS: _address, TEMPORAL_PROFILE: _profile, TEMPORAL_CONFIG_FILE: _file, ...env } = process.env;
+  const temporal = await resolveTemporal({ ...env, HOME: tmpdir(), SAEFLOW_CACHE_DIR: cacheDirectory() });
+  if (temporal.kind !== 'executable') throw new Error(`resolveTemporal found the address ${temporal.address}`);
+  return TestWorkflowEnvironment.createLocal({
+    server: {
+      executable: { type: 'existing-path', path: temporal.path },
+      searchAttributes: Object.entries(searchAttributes).map(([name, type]) => defineSearchAttributeKey(name, type === 'Int' ? SearchAttributeType.INT : SearchAttributeType.KEYWORD)),
+      extraArgs: ['--dynamic-config-value', 'history.transferProcessorMaxPollRPS=1000', '--dynamic-config-value', 'history.timerProcessorMaxPollRPS=1000'],
+      log: { format: 'pretty', level: 'error' },
+    },
+  });
+}

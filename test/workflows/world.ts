@@ -1,0 +1,103 @@
+// Activities of the workflow tests: real functions on a store in memory whose shards and segments are as small as can be,
+// and which can be told to fail, to be slow, and asked what ran how often.
+import { createHash } from 'node:crypto';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { Context } from '@temporalio/activity';
+import { CancelledFailure } from '@temporalio/common';
+import type { CommitInput } from '../../activities/commitStage.ts';
+import type { CpuActivities, PublishInput } from '../../activities/cpu.ts';
+import type { GpuActivities } from '../../activities/gpu.ts';
+import type { BlockInput, ShardInput, ShardSummary } from '../../activities/shardJob.ts';
+import { specKey } from '../../data/artifact.ts';
+import type { ArtifactRef } from '../../schemas/artifact.ts';
+import type { CorpusConfig, PipelineConfig } from '../../schemas/config.ts';
+import type { StagePlan } from '../../schemas/progress.ts';
+import type { ArtifactId, StageSpec } from '../../schemas/stages.ts';
+
+const hashOf = (value: unknown) => createHash('sha256').update(JSON.stringify(value)).digest('hex');
+
+export class World {
+  /** Plan of stages that are not in the store. */
+  plan: Pick<StagePlan, 'shards' | 'blocks' | 'milestones' | 'resamplings'> = { shards: 4, blocks: 2, milestones: [20, 40, 60], resamplings: [40] };
+  /** Shards that fail, with their error. */
+  readonly failing = new Map<number, string>();
+  shardMs = 0;
+  stepMs = 0;
+  /** Names of all activities that ran to their end, with their argument in short, in order. */
+  readonly log: string[] = [];
+  /** Shard attempts, by `activity/shard`. */
+  readonly attempts = new Map<string, number>();
+  readonly commits: CommitInput[] = [];
+  private readonly store = new Map<string, ArtifactRef>();
+  /** Steps done, by artifact key: the checkpoints. */
+  private readonly steps = new Map<string, number>();
+  inFlight = 0;
+  mostInFlight = 0;
+
+  /** The activities; `activities` of a worker of both queues. */
+  activities(): CpuActivities & GpuActivities {
+    return {
+      hashConfig: async (config: PipelineConfig) => hashOf(config),
+      resolveCorpus: async ({ paths }: CorpusConfig) => ({ key: hashOf(paths), bytes: 1, files: 1 }),
+      planStage: async (spec: StageSpec) => {
+        const key = specKey(spec);
+        return { key, found: this.store.get(key) ?? null, ...this.plan };
+      },
+      commitStage: async (input: CommitInput) => this.commit(input),
+      publishRun: async ({ run }: PublishInput) => ({ reportUri: `memory/${run}.json` }),
+      tokenizeShard: (input: ShardInput) => this.shard('tokenizeShard', input.shard),
+      sampleShard: (input: ShardInput) => this.shard('sampleShard', input.shard),
+      readFeaturesShard: (input: ShardInput) => this.shard('readFeaturesShard', input.shard),
+      writeFeaturesBlock: ({ block, shards }: BlockInput) => this.shard(`writeFeaturesBlock+${shards}`, block),
+      trainTransformerSegment: (input: { artifact: ArtifactId; toStep: number }) => this.segment('trainTransformerSegment', input),
+      trainSaeSegment: (input: { artifact: ArtifactId; toStep: number }) => this.segment('trainSaeSegment', input),
+      initialiseSae: async () => {
+        this.log.push('initialiseSae');
+        return { step: 0, metrics: {} };
+      },
+      resampleSae: async ({ step }: { step: number }) => {
+        this.log.push(`resampleSae ${step}`);
+        return { step, dead: 3, resampled: 3, metrics: {} };
+      },
+    };
+  }
+
+  stepsOf(key: string): number {
+    return this.steps.get(key) ?? 0;
+  }
+
+  private async shard(activity: string, shard: number): Promise<ShardSummary> {
+    const name = `${activity}/${shard}`;
+    this.attempts.set(name, (this.attempts.get(name) ?? 0) + 1);
+    this.mostInFlight = Math.max(this.mostInFlight, ++this.inFlight);
+    try {
+      if (this.shardMs > 0) await sleep(this.shardMs);
+      const error = this.failing.get(shard);
+      if (error !== undefined) throw new Error(error);
+      this.log.push(name);
+      return { shard, found: false, files: 0, bytes: 0, seconds: 0, device: 'cpu', metrics: {} };
+    } finally {
+      this.inFlight--;
+    }
+  }
+
+  private async segment(activity: string, { artifact: { key }, toStep }: { artifact: ArtifactId; toStep: number }): Promise<{ step: number; metrics: Record<string, number> }> {
+    const { cancellationSignal, heartbeat } = Context.current();
+    for (let step = this.stepsOf(key); step < toStep; ) {
+      if (this.stepMs > 0) await sleep(this.stepMs);
+      this.steps.set(key, ++step);
+      heartbeat(step);
+      if (cancellationSignal.aborted) throw new CancelledFailure('saved and stopped');
+    }
+    this.log.push(`${activity} ${toStep}`);
+    return { step: toStep, metrics: { loss: 1 / toStep } };
+  }
+
+  private commit(input: CommitInput): ArtifactRef {
+    const { stage, key } = input.artifact;
+    this.commits.push(input);
+    const artifact: ArtifactRef = { stage, key, uri: `memory/${stage}/${key}`, contentSha256: hashOf(key), bytes: 1, files: 1, seconds: 1, gpuSeconds: 0, device: 'cpu', metrics: { made: 1 } };
+    this.store.set(key, artifact);
+    return artifact;
+  }
+}
