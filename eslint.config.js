@@ -61,6 +61,6 @@ export default tseslint.config(
       ],
     },
   },
-  arrow('activities', ['schemas', 'data', 'presets'], tensors),
+  arrow('activities', ['schemas', 'data', 'presets', 'dashboard'], tensors),
   arrow('dashboard', ['schemas', 'model', 'data'], temporal),
 );

@@ -2,26 +2,19 @@
 import { createHash } from 'node:crypto';
 import { readManifest, refOf, specKey, writeSpec } from '../data/artifact.ts';
 import { planStage } from '../data/plans.ts';
-import { publishRun } from '../data/report.ts';
+import type { FinishedRun } from '../data/report.ts';
 import { corpusConfig, pipelineConfig, type CorpusConfig, type PipelineConfig } from '../schemas/config.ts';
 import { canonicalJson, fieldsInsideKey } from '../schemas/keys.ts';
-import { stageResult, type StagePlan, type StageResult } from '../schemas/progress.ts';
+import { stageResult, type StagePlan } from '../schemas/progress.ts';
 import type { ArtifactRef } from '../schemas/artifact.ts';
 import { stageSpec, type StageSpec } from '../schemas/stages.ts';
 import { whileBeating } from './beat.ts';
 import { commitInput, commitStage, type CommitInput } from './commitStage.ts';
 import type { ActivityDeps } from './deps.ts';
 import { withFailures } from './failures.ts';
+import { publishRun } from './publishRun.ts';
 import { resolveCorpus, type CorpusRef } from './resolveCorpus.ts';
 import { runShardJob, shardInput, type ShardInput, type ShardSummary } from './shardJob.ts';
-
-/** What the report of a run is made from. */
-export interface PublishInput {
-  run: string;
-  configHash: string;
-  config: PipelineConfig;
-  stages: StageResult[];
-}
 
 /** The activities of the cpu queue, all safe to repeat. */
 export function createCpuActivities(deps: ActivityDeps) {
@@ -60,7 +53,7 @@ export function createCpuActivities(deps: ActivityDeps) {
       return whileBeating(() => commitStage(deps, parsed));
     },
 
-    async publishRun(input: PublishInput): Promise<{ reportUri: string }> {
+    async publishRun(input: FinishedRun): Promise<{ reportUri: string }> {
       const parsed = { ...input, config: pipelineConfig.parse(input.config), stages: stageResult.array().parse(input.stages) };
       return whileBeating(() => publishRun(store, parsed));
     },
