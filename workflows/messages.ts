@@ -24,8 +24,8 @@ export const stagePlanQuery = defineQuery<StagePlan | null>('plan');
 /** Of both: what is finished. */
 export const artifactsQuery = defineQuery<ArtifactRef[]>('artifacts');
 
-/** To a stage that is blocked by parked shards; each answers with the shards it takes. */
-export const retryFailedShardsUpdate = defineUpdate<number[], [ShardSelection?]>('retryFailedShards');
-export const skipFailedShardsUpdate = defineUpdate<number[], [ShardSelection?]>('skipFailedShards');
+/** To a stage that is blocked by parked shards; each answers with the shards it takes. No argument means all. */
+export const retryFailedShardsUpdate = defineUpdate<number[], [ShardSelection]>('retryFailedShards');
+export const skipFailedShardsUpdate = defineUpdate<number[], [ShardSelection]>('skipFailedShards');
 /** Gives a blocked stage up; what is finished stays in the store. */
-export const abortUpdate = defineUpdate<void, [reason?: string]>('abort');
+export const abortUpdate = defineUpdate<void, [reason: string]>('abort');

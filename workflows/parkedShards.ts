@@ -20,7 +20,7 @@ export class ParkedShards {
   constructor() {
     setHandler(retryFailedShardsUpdate, (selection?: ShardSelection) => this.decide('retry', selection), { validator: (selection?: ShardSelection) => void this.select(selection) });
     setHandler(skipFailedShardsUpdate, (selection?: ShardSelection) => this.decide('skip', selection), { validator: (selection?: ShardSelection) => this.refuseSkip(selection) });
-    setHandler<void, [reason?: string], typeof abortUpdate>(abortUpdate, (reason) => void (this.answer = { action: 'abort', reason: reason ?? 'no reason given' }), { validator: () => void this.asked() });
+    setHandler<void, [reason: string], typeof abortUpdate>(abortUpdate, (reason?: string) => void (this.answer = { action: 'abort', reason: reason ?? 'no reason given' }), { validator: () => void this.asked() });
   }
 
   get size(): number {

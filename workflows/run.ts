@@ -1,6 +1,6 @@
 // A pipeline's view of its stages: finds an artifact, attaches to the run that is making it, or starts a child workflow
 // that does; pauses them together; and shows where each stands.
-import { CancellationScope, condition, getExternalWorkflowHandle, setCurrentDetails, setHandler, startChild, upsertSearchAttributes, workflowInfo } from '@temporalio/workflow';
+import { CancellationScope, condition, setCurrentDetails, setHandler, startChild, upsertSearchAttributes, workflowInfo } from '@temporalio/workflow';
 import { WorkflowExecutionAlreadyStartedError } from '@temporalio/common';
 import type { ArtifactRef } from '../schemas/artifact.ts';
 import type { PipelineConfig } from '../schemas/config.ts';
@@ -10,6 +10,7 @@ import { short } from './activityProxies.ts';
 import { attributes } from './attributes.ts';
 import { describeRun, type Pace } from './details.ts';
 import { artifactsQuery, pauseSignal, resumeSignal, runPlanQuery, runProgressQuery, stageProgressSignal, watchSignal } from './messages.ts';
+import { Outbox } from './outbox.ts';
 import { policies } from './policies.ts';
 
 const firstLookMs = 2_000;
@@ -25,6 +26,7 @@ export class Run {
   private readonly plans: StagePlan[] = [];
   private readonly artifacts: ArtifactRef[] = [];
   private readonly paces = new Map<StageProgress, Pace>();
+  private readonly outbox = new Outbox();
   private readonly children = new Set<string>();
   /** Rows with an artifact: word of them that comes late is old. */
   private readonly settled = new Set<StageProgress>();
@@ -81,7 +83,7 @@ export class Run {
     });
     this.update(row, { state: 'running', workflowId });
     this.children.add(workflowId);
-    if (this.paused) this.tell(workflowId, pauseSignal);
+    if (this.paused) void this.outbox.send(workflowId, pauseSignal);
     try {
       return await child.result();
     } catch (error) {
@@ -96,7 +98,7 @@ export class Run {
   private async watch(row: StageProgress, lookMs: number): Promise<void> {
     const workflowId = stageWorkflowId(row.stage, row.key!);
     this.update(row, { state: 'running', workflowId });
-    await getExternalWorkflowHandle(workflowId).signal(watchSignal, workflowInfo().workflowId).catch(() => undefined);
+    await this.outbox.send(workflowId, watchSignal, workflowInfo().workflowId);
     await condition(() => ended.has(row.state), lookMs);
     this.update(row, { state: 'waiting' });
   }
@@ -130,12 +132,8 @@ export class Run {
   private setPaused(paused: boolean): void {
     if (this.paused === paused) return;
     this.paused = paused;
-    for (const workflowId of this.children) this.tell(workflowId, paused ? pauseSignal : resumeSignal);
+    for (const workflowId of this.children) void this.outbox.send(workflowId, paused ? pauseSignal : resumeSignal);
     this.refreshDetails();
-  }
-
-  private tell(workflowId: string, signal: typeof pauseSignal | typeof resumeSignal): void {
-    void getExternalWorkflowHandle(workflowId).signal(signal.name).catch(() => undefined);
   }
 
   private refreshDetails(): void {

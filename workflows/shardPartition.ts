@@ -1,11 +1,12 @@
 // A part of a fan-out in a history of its own: a sliding window of shard activities, parked failures, and
 // continue-as-new before the history grows long. 16,000 shards are 27 runs of one partition.
-import { condition, continueAsNew, getExternalWorkflowHandle, isCancellation, setCurrentDetails, setHandler, workflowInfo } from '@temporalio/workflow';
+import { condition, continueAsNew, isCancellation, setCurrentDetails, setHandler, workflowInfo } from '@temporalio/workflow';
 import type { FailedShard } from '../schemas/progress.ts';
 import { cpuShards, gpuShards } from './activityProxies.ts';
 import { causeOf } from './failures.ts';
 import { partitionProgressSignal, pauseSignal, resumeSignal } from './messages.ts';
-import type { PartitionInput, PartitionProgress, PartitionResult, ShardRange, ShardWork } from './partitionTypes.ts';
+import type { PartitionInput, PartitionResult, ShardRange, ShardWork } from './partitionTypes.ts';
+import { Outbox } from './outbox.ts';
 import { policies, shardsPerRun } from './policies.ts';
 
 /** The first failures are reported at once: someone may be able to mend the cause while the rest goes on. */
@@ -20,6 +21,8 @@ export async function shardPartition(input: PartitionInput): Promise<PartitionRe
   let { completed, paused } = input;
   const failed: FailedShard[] = [...input.failed];
   const queue = new ShardQueue(input.ranges);
+  const { parent } = workflowInfo();
+  const outbox = new Outbox();
   let started = 0;
   let reported = completed + failed.length;
   setHandler(pauseSignal, () => void (paused = true));
@@ -30,7 +33,7 @@ export async function shardPartition(input: PartitionInput): Promise<PartitionRe
     const settled = completed + failed.length;
     if (!promptly && settled - reported < input.reportEvery && queue.remaining > 0) return;
     reported = settled;
-    void signalStage({ round: input.round, index: input.index, completed, failed: failed.length });
+    if (parent !== undefined) void outbox.send(parent.workflowId, partitionProgressSignal, { round: input.round, index: input.index, completed, failed: failed.length });
   };
   const lane = async () => {
     for (;;) {
@@ -75,13 +78,6 @@ async function runShard({ activity, artifact, total, shardsBefore, attempts }: S
     case 'writeFeaturesBlock':
       await gpuShards.writeFeaturesBlock.executeWithOptions(options(policies.gpuShard), [{ artifact, block: shard, shards: shardsBefore }]);
   }
-}
-
-/** Progress is a courtesy: a stage that has just closed must not fail its partition. */
-async function signalStage(progress: PartitionProgress): Promise<void> {
-  const { parent } = workflowInfo();
-  if (parent === undefined) return;
-  await getExternalWorkflowHandle(parent.workflowId, parent.runId).signal(partitionProgressSignal, progress).catch(() => undefined);
 }
 
 /** Shard numbers in order, out of ranges: 16,000 of them are two numbers. */

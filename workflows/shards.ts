@@ -1,6 +1,7 @@
 // A stage's fan-out: shards dealt to partitions, and, when only parked shards remain, a person's decision by Update.
-import { ApplicationFailure, CancellationScope, getExternalWorkflowHandle, isCancellation, setHandler, startChild, workflowInfo } from '@temporalio/workflow';
+import { ApplicationFailure, CancellationScope, isCancellation, setHandler, startChild, workflowInfo } from '@temporalio/workflow';
 import { partitionProgressSignal, pauseSignal, resumeSignal } from './messages.ts';
+import { Outbox } from './outbox.ts';
 import { ParkedShards } from './parkedShards.ts';
 import type { PartitionInput, PartitionProgress, PartitionResult, ShardRange, ShardWork } from './partitionTypes.ts';
 import { lanesPerPartition, maxPartitions } from './policies.ts';
@@ -78,9 +79,10 @@ async function runPartitions(control: StageControl, work: ShardWork, ranges: rea
     control.report({ done: completedBefore + sum('completed'), failedShards: parkedBefore + sum('failed') });
   });
 
+  const outbox = new Outbox();
   const running = new Set<string>();
   const signalAll = (signal: typeof pauseSignal | typeof resumeSignal) => {
-    for (const id of running) void getExternalWorkflowHandle(id).signal(signal.name).catch(() => undefined);
+    for (const id of running) void outbox.send(id, signal);
   };
   const outer = CancellationScope.current();
   const scope = new CancellationScope();

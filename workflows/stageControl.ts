@@ -1,12 +1,13 @@
 // What every stage's workflow has in common while it runs: pause and resume, how far it is, who wants to know, and what
 // the UI shows of it.
-import { CancellationScope, condition, getExternalWorkflowHandle, setCurrentDetails, setHandler, upsertSearchAttributes, workflowInfo } from '@temporalio/workflow';
+import { CancellationScope, condition, setCurrentDetails, setHandler, upsertSearchAttributes, workflowInfo } from '@temporalio/workflow';
 import type { ArtifactRef } from '../schemas/artifact.ts';
 import type { StageInput, StagePlan, StageProgress } from '../schemas/progress.ts';
 import { attributes } from './attributes.ts';
 import { describeStage } from './details.ts';
 import { wasCancelled } from './failures.ts';
 import { artifactsQuery, pauseSignal, resumeSignal, stagePlanQuery, stageProgressQuery, stageProgressSignal, watchSignal } from './messages.ts';
+import { Outbox } from './outbox.ts';
 
 /** Someone who takes part in a pause: partitions are told, scopes are cancelled. */
 export interface Pausable {
@@ -23,7 +24,11 @@ export class StageControl {
   readonly watchers = new Set<string>();
   private readonly pausables = new Set<Pausable>();
   private artifact: ArtifactRef | undefined;
-  private signalled = { state: '', done: 0, failedShards: 0 };
+  private readonly outbox = new Outbox();
+  private signalled: Pick<StageProgress, 'done' | 'failedShards'> & { state: string } = { state: '', done: 0, failedShards: 0 };
+  /** The round of reports that is under way, and whether it is out of date already. */
+  private telling: Promise<void> | undefined;
+  private stale = false;
 
   constructor(
     readonly input: StageInput,
@@ -42,7 +47,7 @@ export class StageControl {
     setHandler(resumeSignal, () => this.setPaused(false));
     setHandler(watchSignal, (watcher) => {
       this.watchers.add(watcher);
-      void this.tell(watcher);
+      void this.tellAll();
     });
     upsertSearchAttributes([
       { key: attributes.stage, value: spec.stage },
@@ -124,15 +129,24 @@ export class StageControl {
     setCurrentDetails(describeStage(this.progress, this.note));
   }
 
-  private async tellAll(): Promise<void> {
-    const { state, done, failedShards } = this.progress;
-    this.signalled = { state, done, failedShards };
-    await Promise.all([...this.watchers].map((watcher) => this.tell(watcher)));
+  /** Tells all watchers the newest, one report at a time: what changes meanwhile is in the next one. */
+  private tellAll(): Promise<void> {
+    this.stale = true;
+    this.telling ??= this.tellUntilCurrent().finally(() => (this.telling = undefined));
+    return this.telling;
   }
 
-  /** A pipeline that is gone must not fail the stage; and a cancelled stage still says that it is. */
-  private async tell(watcher: string): Promise<void> {
-    const { progress } = this;
-    await CancellationScope.nonCancellable(() => getExternalWorkflowHandle(watcher).signal(stageProgressSignal, progress)).catch(() => this.watchers.delete(watcher));
+  private async tellUntilCurrent(): Promise<void> {
+    while (this.stale) {
+      this.stale = false;
+      const { progress } = this;
+      this.signalled = progress;
+      await Promise.all(
+        [...this.watchers].map(async (watcher) => {
+          const heard = await this.outbox.send(watcher, stageProgressSignal, progress);
+          if (!heard) this.watchers.delete(watcher);
+        }),
+      );
+    }
   }
 }

@@ -34,12 +34,23 @@ export function idOf(spec: StageSpec): string {
   return stageWorkflowId(spec.stage, specKey(spec));
 }
 
-/** Polls a condition about what runs elsewhere; the test's own time limit ends it. */
+/** Polls a condition about what runs elsewhere. Gives up before vitest does, so that workers are shut down in order. */
 export async function until<T>(look: () => Promise<T | undefined | false>): Promise<T> {
-  for (;;) {
+  for (const endMs = performance.now() + 45_000; performance.now() < endMs; ) {
     const seen = await look();
     if (seen !== undefined && seen !== false) return seen;
     await new Promise((done) => setTimeout(done, 100));
+  }
+  throw new Error(`still not so after 45 s: ${look}`);
+}
+
+/** The number that `count` comes to rest at: unchanged for half a second. */
+export async function quiet(count: () => number): Promise<number> {
+  for (let last = -1; ; ) {
+    const now = count();
+    if (now === last) return now;
+    last = now;
+    await new Promise((done) => setTimeout(done, 500));
   }
 }
 
@@ -56,6 +67,14 @@ export async function listed(client: Client, query: string): Promise<{ workflowI
   const found = [];
   for await (const { workflowId, runId, status, historyLength } of client.workflow.list({ query })) found.push({ workflowId, runId, status: status.name, historyLength });
   return found;
+}
+
+/** What the history shows as the results of activities, in order. */
+export async function activityResults(handle: WorkflowHandle): Promise<unknown[]> {
+  const { events } = await handle.fetchHistory();
+  return (events ?? []).flatMap(({ activityTaskCompletedEventAttributes: completed }) =>
+    (completed?.result?.payloads ?? []).map(({ data }) => JSON.parse(Buffer.from(data ?? []).toString()) as unknown),
+  );
 }
 
 /** Uniquely named inputs for `pipeline`, so that tests do not share artifacts. */

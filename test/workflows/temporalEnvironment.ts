@@ -10,8 +10,8 @@ import { resolveTemporal } from '../../setup/temporal.ts';
 /** Starts a server of the test's own, whatever server the developer's profile names. */
 export async function startTemporal(): Promise<TestWorkflowEnvironment> {
   Runtime.install({ logger: new DefaultLogger('ERROR') });
-  const { TEMPORAL_ADDRESS: _address, TEMPORAL_PROFILE: _profile, TEMPORAL_CONFIG_FILE: _file, ...env } = process.env;
-  const temporal = await resolveTemporal({ ...env, HOME: tmpdir(), SAEFLOW_CACHE_DIR: cacheDirectory() });
+  const noProfile = { TEMPORAL_ADDRESS: undefined, TEMPORAL_PROFILE: undefined, TEMPORAL_CONFIG_FILE: undefined, HOME: tmpdir() };
+  const temporal = await resolveTemporal({ ...process.env, ...noProfile, SAEFLOW_CACHE_DIR: cacheDirectory() });
   if (temporal.kind !== 'executable') throw new Error(`resolveTemporal found the address ${temporal.address}`);
   return TestWorkflowEnvironment.createLocal({
     server: {

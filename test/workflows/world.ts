@@ -5,7 +5,8 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { Context } from '@temporalio/activity';
 import { CancelledFailure } from '@temporalio/common';
 import type { CommitInput } from '../../activities/commitStage.ts';
-import type { CpuActivities, PublishInput } from '../../activities/cpu.ts';
+import type { CpuActivities } from '../../activities/cpu.ts';
+import type { FinishedRun } from '../../data/report.ts';
 import type { GpuActivities } from '../../activities/gpu.ts';
 import type { BlockInput, ShardInput, ShardSummary } from '../../activities/shardJob.ts';
 import { specKey } from '../../data/artifact.ts';
@@ -44,7 +45,7 @@ export class World {
         return { key, found: this.store.get(key) ?? null, ...this.plan };
       },
       commitStage: async (input: CommitInput) => this.commit(input),
-      publishRun: async ({ run }: PublishInput) => ({ reportUri: `memory/${run}.json` }),
+      publishRun: async ({ run }: FinishedRun) => ({ reportUri: `memory/${run}.json` }),
       tokenizeShard: (input: ShardInput) => this.shard('tokenizeShard', input.shard),
       sampleShard: (input: ShardInput) => this.shard('sampleShard', input.shard),
       readFeaturesShard: (input: ShardInput) => this.shard('readFeaturesShard', input.shard),
