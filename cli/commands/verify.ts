@@ -1,0 +1,47 @@
+// `saeflow verify`: re-hashes what was stored, so that a damaged byte is found before it is built upon.
+import { Command } from 'commander';
+import { verifyArtifact, type VerificationProblem } from '../../data/artifact.ts';
+import { openStore, type ArtifactStore } from '../../data/artifactStore.ts';
+import { UserError } from '../../schemas/errors.ts';
+import { artifactId, stageNames, type ArtifactId } from '../../schemas/stages.ts';
+import { findReport } from '../reports.ts';
+import { storeUri } from '../state.ts';
+import { addExamples, addStoreOption } from './options.ts';
+
+export function verifyCommand(): Command {
+  const command = new Command('verify')
+    .description('re-hash every file of a run, or of one artifact and all it was made from; exit code 1 when one differs')
+    .argument('[what]', 'a run (name, name/hash, workflow id), or <stage>/<key> (default: the newest run)');
+  addStoreOption(command);
+  addExamples(command, 'verify', 'verify demo', 'verify sampleActivations/3f1c');
+  return command.action(async (what: string | undefined, { store: option }: { store?: string }) => {
+    const uri = storeUri(option);
+    const store = openStore(uri);
+    const artifacts = await artifactsOf(store, uri, what);
+    const problems: VerificationProblem[] = [];
+    for (const artifact of artifacts) {
+      const found = await verifyArtifact(store, artifact, { ancestors: artifacts.length === 1 });
+      problems.push(...found);
+      console.log(`${found.length === 0 ? 'ok     ' : 'DAMAGED'}  ${artifact.stage}/${artifact.key}${artifacts.length === 1 ? ' and what it was made from' : ''}`);
+    }
+    if (problems.length === 0) return;
+    const lines = problems.map(({ path, expected, found }) => `${store.uri}/${path}: ${expected} expected, ${found} found`);
+    throw new UserError(
+      `${problems.length === 1 ? 'one file is' : `${problems.length} files are`} not what was written:\n${lines.join('\n')}`,
+      'Delete the damaged files, with the manifest.json of their artifacts and the receipts (receipts/…) that name them, and run again: only what is missing is made anew.',
+    );
+  });
+}
+
+async function artifactsOf(store: ArtifactStore, uri: string, what: string | undefined): Promise<ArtifactId[]> {
+  const [first = '', prefix = ''] = what?.split('/') ?? [];
+  const stage = stageNames.find((name) => name === first);
+  if (stage === undefined) {
+    const { report } = await findReport(uri, what);
+    return report.stages.map(({ name, key }) => ({ stage: name, key }));
+  }
+  const keys = new Set((await store.list(`${stage}/${prefix}`)).map(({ path }) => path.split('/')[1]));
+  const matching = [...keys].map((key) => artifactId.safeParse({ stage, key }).data).filter((id) => id !== undefined);
+  if (matching.length === 1) return matching;
+  throw new UserError(`${what}: ${matching.length === 0 ? 'no such artifact' : `${matching.length} artifacts begin so`} in ${uri}`, 'Give <stage>/<key> as saeflow status and report.json name them.');
+}

@@ -1,0 +1,111 @@
+// A corpus looked at from the command line, before a run begins: do its files exist, how large are they, and about how
+// many tokens will they make. Nothing is hashed here; the run does that once, on a worker.
+import { stat } from 'node:fs/promises';
+import { resolve } from 'node:path';
+import { glob, isDynamicPattern } from 'tinyglobby';
+import { corpusFileKind, DEMO_CORPUS_PATTERN, SUPPORTED_EXTENSIONS } from '../data/corpusFiles.ts';
+import { readDocuments } from '../data/documents.ts';
+import { createTokenizer } from '../data/tokenizer.ts';
+import type { CorpusConfig, PipelineConfig } from '../schemas/config.ts';
+import { UserError } from '../schemas/errors.ts';
+import type { CorpusSize } from './estimates.ts';
+
+/** A corpus' size, and in words where the numbers come from. */
+export interface CorpusLook {
+  size: CorpusSize;
+  source: string;
+}
+
+interface FoundFile {
+  path: string;
+  bytes: number;
+}
+
+// OpenWebText with the reference's split, GPT-2 tokens [shehper/sparse-dictionary-learning, nanoGPT].
+const openWebText = { trainTokens: 9_035_582_198, heldOutTokens: 4_434_897 };
+const englishBytesPerToken = 4.4;
+// data/demoCorpus.ts: its bytes are pinned; bytes of text a token measured at the demo's 8,192 ids.
+const demoCorpus = { bytes: 13_018_074, bytesPerToken: 1.93 };
+const sampledTextBytes = 1e6;
+// gzip and zstd on text; Parquet files are compressed inside.
+const expansion = 2.7;
+
+/**
+ * Refuses a corpus that a run would refuse, at once: a pattern without files, a directory, an unknown kind of file,
+ * files that are all empty.
+ *
+ * @throws UserError naming the pattern or the file.
+ */
+export async function requireCorpus(patterns: readonly string[], cwd: string): Promise<void> {
+  if (patterns.includes(DEMO_CORPUS_PATTERN)) return;
+  const files = await findFiles(patterns, cwd);
+  if (files.every(({ bytes }) => bytes === 0)) throw new UserError(`the corpus is empty: ${files.length === 1 ? files[0]!.path : `${files.length} files`} of 0 bytes`, 'Name files that hold text.');
+}
+
+/** The corpus' size: looked at and sampled where it is there, else OpenWebText's documented one. */
+export async function lookAtCorpus(config: PipelineConfig, cwd: string): Promise<CorpusLook> {
+  const { corpus, tokenize } = config;
+  if (corpus.paths.includes(DEMO_CORPUS_PATTERN)) {
+    const { bytes, bytesPerToken } = demoCorpus;
+    return { size: sizeOf(bytes, bytes, bytes / bytesPerToken, tokenize.heldOutFraction), source: 'the demo corpus' };
+  }
+  const files = await findFiles(corpus.paths, cwd).catch((error: unknown) => {
+    if (error instanceof UserError) return undefined;
+    throw error;
+  });
+  if (files === undefined) {
+    const textBytes = (openWebText.trainTokens + openWebText.heldOutTokens) * englishBytesPerToken;
+    return { size: { diskBytes: textBytes, textBytes, ...openWebText }, source: `${corpus.paths.join(', ')} is not here: counted as OpenWebText` };
+  }
+  const diskBytes = files.reduce((sum, { bytes }) => sum + bytes, 0);
+  const textBytes = files.reduce((sum, { path, bytes }) => sum + bytes * (isCompressed(path) ? expansion : 1), 0);
+  const sample = await sampleTokens(files, corpus, tokenize.vocabSize);
+  const tokens = textBytes / sample.bytesPerToken;
+  return { size: sizeOf(diskBytes, textBytes, tokens, tokenize.heldOutFraction), source: `${files.length} files, ${sample.bytesPerToken.toFixed(2)} bytes a token in the first ${(sample.textBytes / 1e6).toFixed(1)} MB` };
+}
+
+/** Paths given on the command line are relative to where it was typed; the worker may run elsewhere. */
+export function absolutePatterns(patterns: readonly string[], cwd: string): string[] {
+  return patterns.map((pattern) => (pattern === DEMO_CORPUS_PATTERN ? pattern : resolve(cwd, pattern)));
+}
+
+async function findFiles(patterns: readonly string[], cwd: string): Promise<FoundFile[]> {
+  const found: FoundFile[] = [];
+  for (const pattern of patterns) {
+    const path = resolve(cwd, pattern);
+    const info = await stat(path).catch(() => undefined);
+    if (info?.isDirectory()) throw new UserError(`corpus.paths: "${pattern}" is a directory`, `Name files by a pattern, such as "${pattern.replace(/\/$/, '')}/**/*.jsonl".`);
+    const paths = info ? [path] : isDynamicPattern(pattern) ? await glob(pattern, { cwd, absolute: true, expandDirectories: false }) : [];
+    if (paths.length === 0) throw new UserError(`corpus.paths: "${pattern}" matches no file under ${cwd}`, `Check the path; supported are ${SUPPORTED_EXTENSIONS}.`);
+    for (const file of paths) {
+      corpusFileKind(file);
+      found.push({ path: file, bytes: (await stat(file)).size });
+    }
+  }
+  return found.sort((a, b) => (a.path < b.path ? -1 : 1));
+}
+
+async function sampleTokens(files: readonly FoundFile[], corpus: CorpusConfig, vocabSize: number): Promise<{ bytesPerToken: number; textBytes: number }> {
+  const tokenizer = createTokenizer(vocabSize);
+  let textBytes = 0;
+  let tokens = 0;
+  const parts = files.map(({ path }, fileIndex) => ({ fileIndex, name: path, path, byteStart: 0, byteEnd: null, lineMark: { byte: 0, lines: 0 } }));
+  // A broken line is the run's business to report, with its share of all lines.
+  for await (const { text } of readDocuments({ index: 0, bytes: 0, parts }, { ...corpus, maxBadFraction: 1 })) {
+    const sample = text.slice(0, sampledTextBytes);
+    textBytes += Buffer.byteLength(sample);
+    tokens += tokenizer.encode(sample).length + 1;
+    if (textBytes >= sampledTextBytes) break;
+  }
+  return tokens === 0 ? { bytesPerToken: englishBytesPerToken, textBytes } : { bytesPerToken: textBytes / tokens, textBytes };
+}
+
+function sizeOf(diskBytes: number, textBytes: number, tokens: number, heldOutFraction: number): CorpusSize {
+  const heldOutTokens = Math.round(tokens * heldOutFraction);
+  return { diskBytes, textBytes, trainTokens: Math.round(tokens) - heldOutTokens, heldOutTokens };
+}
+
+function isCompressed(path: string): boolean {
+  const { format, compression } = corpusFileKind(path);
+  return format === 'parquet' || compression !== 'none';
+}

@@ -1,0 +1,41 @@
+// The `saeflow` command: its subcommands, and the one place where an error becomes a message and an exit code.
+import { Command } from 'commander';
+import { controlCommands } from './commands/control.ts';
+import { demoCommand } from './commands/demo.ts';
+import { doctorCommand } from './commands/doctor.ts';
+import { lsCommand } from './commands/ls.ts';
+import { openCommand } from './commands/open.ts';
+import { planCommand } from './commands/plan.ts';
+import { reportCommand } from './commands/report.ts';
+import { runCommand } from './commands/run.ts';
+import { serveCommand } from './commands/serve.ts';
+import { serverCommand } from './commands/server.ts';
+import { setupCommand } from './commands/setup.ts';
+import { statusCommand } from './commands/status.ts';
+import { stopCommand } from './commands/stop.ts';
+import { verifyCommand } from './commands/verify.ts';
+import { workerCommand } from './commands/worker.ts';
+import { describeError, Stopped } from './errors.ts';
+
+const program = new Command('saeflow')
+  .description('Durable sparse-autoencoder runs: tokenize, train a transformer, sample activations, train SAEs, export a feature dashboard.')
+  .showHelpAfterError('(add --help for options and examples)')
+  .addHelpText('after', '\nExamples:\n  $ saeflow demo                        from nothing to a dashboard\n  $ saeflow plan --preset monosemantic  what the real thing takes\n  $ saeflow report --json               the numbers of the newest run');
+
+for (const command of [demoCommand(), runCommand(), planCommand(), statusCommand(), reportCommand(), lsCommand(), openCommand(), ...controlCommands(), verifyCommand(), workerCommand(), serverCommand(), stopCommand(), doctorCommand(), setupCommand()]) {
+  program.addCommand(command.copyInheritedSettings(program));
+}
+program.addCommand(serveCommand(), { hidden: true });
+
+// A reader that went away (`saeflow demo | head`) ends the command in the same order as Ctrl-C.
+process.stdout.on('error', () => process.kill(process.pid, 'SIGTERM'));
+
+try {
+  await program.parseAsync();
+} catch (error) {
+  if (error instanceof Stopped) process.exitCode = error.exitCode;
+  else {
+    console.error(describeError(error));
+    process.exitCode = 1;
+  }
+}

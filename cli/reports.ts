@@ -1,0 +1,64 @@
+// Reports of finished runs, read from the store alone: no server has to run for them.
+import { stat } from 'node:fs/promises';
+import { join } from 'node:path';
+import { openStore, type ArtifactStore } from '../data/artifactStore.ts';
+import { UserError } from '../schemas/errors.ts';
+import { report as reportSchema, type Report } from '../schemas/report.ts';
+
+export interface FoundReport {
+  report: Report;
+  /** Path in the store. */
+  path: string;
+  /** When it was written, where the store can say. */
+  writtenAt?: Date;
+}
+
+/**
+ * The reports of a store, the newest first.
+ *
+ * @throws UserError when one is malformed.
+ */
+export async function listReports(store: ArtifactStore): Promise<FoundReport[]> {
+  const paths = (await store.list('runs/')).map(({ path }) => path).filter((path) => path.endsWith('/report.json'));
+  const found = await Promise.all(paths.map((path) => readReport(store, path)));
+  return found.sort((a, b) => (b.writtenAt?.getTime() ?? 0) - (a.writtenAt?.getTime() ?? 0));
+}
+
+/**
+ * The report of the run a person means: a workflow id, `name/hash`, a name (its newest), or nothing (the newest of all).
+ *
+ * @throws UserError when the store has none such.
+ */
+export async function findReport(storeUri: string, run?: string): Promise<FoundReport> {
+  const reports = await listReports(openStore(storeUri));
+  const [name, hash = ''] = run === undefined ? [undefined] : run.replace(/^saeflow\//, '').split('/');
+  const found = reports.find(({ report }) => name === undefined || (report.run === name && report.configHash.startsWith(hash)));
+  if (found !== undefined) return found;
+  const known = [...new Set(reports.map(({ report }) => report.run))];
+  throw new UserError(
+    run === undefined ? `no run has finished in the store ${storeUri}` : `no finished run "${run}" is in the store ${storeUri}`,
+    known.length === 0 ? 'Start one with saeflow demo, name the store with --store, or see with saeflow status how far a run is.' : `Finished there: ${known.join(', ')}. saeflow status says how far others are.`,
+  );
+}
+
+/** The folder of a store that is a directory of this machine, else undefined. */
+export function storeFolder(store: ArtifactStore): string | undefined {
+  return store.uri.startsWith('/') ? store.uri : store.uri.startsWith('file://') ? new URL(store.uri).pathname : undefined;
+}
+
+async function readReport(store: ArtifactStore, path: string): Promise<FoundReport> {
+  const text = Buffer.from(await store.get(path)).toString();
+  const parsed = reportSchema.safeParse(parseJson(text));
+  if (!parsed.success) throw new UserError(`${store.uri}/${path} is malformed: ${parsed.error.issues[0]?.path.join('.')}: ${parsed.error.issues[0]?.message}`, 'Run the same configuration again: its report is written anew.');
+  const folder = storeFolder(store);
+  const written = folder === undefined ? undefined : (await stat(join(folder, path)).catch(() => undefined))?.mtime;
+  return { report: parsed.data, path, ...(written === undefined ? {} : { writtenAt: written }) };
+}
+
+function parseJson(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+}

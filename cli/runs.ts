@@ -1,0 +1,92 @@
+// Runs on a Temporal server: started under an id that says what they make, and found again by id, name or recency.
+import { WorkflowExecutionAlreadyStartedError, WorkflowFailedError, type Client, type WorkflowExecutionInfo } from '@temporalio/client';
+import { defineSearchAttributeKey } from '@temporalio/common';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { configHash, runWorkflowId } from '../data/configHash.ts';
+import type { PipelineConfig } from '../schemas/config.ts';
+import { UserError } from '../schemas/errors.ts';
+import { pipelineResult, taskQueues, type PipelineResult } from '../schemas/progress.ts';
+
+/** A run's name by itself, or with the beginning of its hash: `demo`, `demo/1f2e3d4c5b6a`. */
+export interface StartedRun {
+  workflowId: string;
+  runId: string;
+  /** True when the same run was going on already. */
+  attached: boolean;
+}
+
+const runKey = defineSearchAttributeKey('SaeflowRun', 'KEYWORD');
+const hashKey = defineSearchAttributeKey('SaeflowConfigHash', 'KEYWORD');
+const listed = 200;
+const reconnectMs = 1_000;
+
+/**
+ * Starts the pipeline for a configuration, or attaches to the run that is making the same.
+ *
+ * @example
+ * const { workflowId } = await startRun(client, config); // saeflow/demo/1f2e3d4c5b6a
+ */
+export async function startRun(client: Client, config: PipelineConfig): Promise<StartedRun> {
+  const workflowId = runWorkflowId(config);
+  try {
+    const handle = await client.workflow.start('pipeline', {
+      workflowId,
+      taskQueue: taskQueues.workflows,
+      args: [config],
+      workflowIdConflictPolicy: 'FAIL',
+      workflowIdReusePolicy: 'ALLOW_DUPLICATE',
+      typedSearchAttributes: [
+        { key: runKey, value: config.name },
+        { key: hashKey, value: configHash(config) },
+      ],
+      staticSummary: `saeflow run ${config.name}`,
+    });
+    return { workflowId, runId: handle.firstExecutionRunId, attached: false };
+  } catch (error) {
+    if (!(error instanceof WorkflowExecutionAlreadyStartedError)) throw error;
+    const { runId } = await client.workflow.getHandle(workflowId).describe();
+    return { workflowId, runId, attached: true };
+  }
+}
+
+/** Waits for a run's end, through restarts of the server. Throws WorkflowFailedError when it failed, or was cancelled. */
+export async function resultOf(client: Client, { workflowId, runId }: { workflowId: string; runId?: string }, signal: AbortSignal): Promise<PipelineResult | undefined> {
+  while (!signal.aborted) {
+    try {
+      return pipelineResult.parse(await client.workflow.getHandle(workflowId, runId).result());
+    } catch (error) {
+      if (error instanceof WorkflowFailedError || !isAboutConnection(error)) throw error;
+      await sleep(reconnectMs, undefined, { signal }).catch(() => undefined);
+    }
+  }
+  return undefined;
+}
+
+/** All runs, the newest first, at most 200. */
+export async function listRuns(client: Client, name?: string): Promise<WorkflowExecutionInfo[]> {
+  const query = `WorkflowType = 'pipeline'${name === undefined ? '' : ` AND SaeflowRun = '${name.replaceAll("'", '')}'`}`;
+  const runs: WorkflowExecutionInfo[] = [];
+  for await (const run of client.workflow.list({ query })) {
+    if (runs.push(run) === listed) break;
+  }
+  return runs.sort((a, b) => b.startTime.getTime() - a.startTime.getTime());
+}
+
+/**
+ * The workflow id of the run a person means: an id, `name/hash`, a name (its latest run), or nothing (the latest of all).
+ *
+ * @throws UserError when there is none.
+ */
+export async function findRun(client: Client, run?: string): Promise<string> {
+  if (run?.startsWith('saeflow/') === true) return run;
+  if (run?.includes('/') === true) return `saeflow/${run}`;
+  const [latest] = await listRuns(client, run);
+  if (latest !== undefined) return latest.workflowId;
+  throw new UserError(run === undefined ? 'there are no runs on this Temporal server' : `no run is called "${run}" on this Temporal server`, 'Run saeflow ls to see the runs there are, or saeflow run to start one.');
+}
+
+/** True for what a server that is down or restarting does to a call; false for what a server answered. */
+export function isAboutConnection(error: unknown): boolean {
+  const text = error instanceof Error ? `${error.message} ${String(error.cause)}` : String(error);
+  return /UNAVAILABLE|ECONNREFUSED|ECONNRESET|Connection dropped|DEADLINE_EXCEEDED|CANCELLED|GOAWAY|shutting down|No connection established/i.test(text);
+}

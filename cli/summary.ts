@@ -1,0 +1,38 @@
+// A finished run in some twenty lines: what each stage cost, and the numbers that say whether it went well.
+import type { Report } from '../schemas/report.ts';
+import { alignTable, formatBytes, formatCount, formatDuration, formatNumber } from './format.ts';
+
+type SaeReport = Report['sae'];
+
+/** Lines for a person; `saeflow report --json` has everything. */
+export function summarize(report: Report): string[] {
+  const { transformer, tokens, coverage } = report;
+  return [
+    `run ${report.run}  (${report.configHash.slice(0, 12)})`,
+    '',
+    ...alignTable([['stage', 'result', 'computing', 'size', 'device'], ...report.stages.map(({ name, cached, seconds, bytes, device }) => [name, cached ? 'found in the store' : 'made', formatDuration(seconds), formatBytes(bytes), device])], [2, 3]),
+    '',
+    `tokens       ${formatCount(tokens.train)} for training, ${formatCount(tokens.heldOut)} held out`,
+    `transformer  validation loss ${formatNumber(transformer.valLoss)} (unigram ${formatNumber(transformer.unigramLoss)}), ${formatCount(transformer.parameters)} parameters`,
+    `activations  ${formatCount(coverage.once)} positions read once, ${formatCount(coverage.moreThanOnce)} more often, ${formatCount(coverage.never)} never`,
+    ...report.saes.flatMap(summarizeSae),
+  ];
+}
+
+/** Languages by how many pure features they have: `de 5, ja 3`. */
+export function describePureFeatures(pureFeatures: Record<string, number>): string {
+  const languages = Object.entries(pureFeatures).sort(([a, countA], [b, countB]) => countB - countA || (a < b ? -1 : 1));
+  return languages.length === 0 ? 'none' : languages.map(([lang, count]) => `${lang} ${count}`).join(', ');
+}
+
+function summarizeSae({ name, hook, features, l0, fvu, lossRecovered, losses, tokens, alive, dead, ultraLow, pureFeatures, resamplings }: SaeReport): string[] {
+  const resampled = resamplings.map((record) => `${record.resampled} at step ${record.step}`);
+  return [
+    '',
+    `SAE ${name}: ${formatCount(features)} features on ${hook}, over ${formatCount(tokens)} held-out tokens`,
+    `  L0 ${formatNumber(l0)}, variance unexplained ${formatNumber(fvu)}, loss recovered ${formatNumber(lossRecovered)}`,
+    `  losses: clean ${formatNumber(losses.clean)}, reconstructed ${formatNumber(losses.reconstructed)}, zero-ablated ${formatNumber(losses.zero)}, mean-ablated ${formatNumber(losses.mean)}`,
+    `  features: ${alive} alive, ${dead} dead, ${ultraLow} of ultra-low density; resampled: ${resampled.length === 0 ? 'none' : resampled.join(', ')}`,
+    `  pure features (all top examples of one language): ${describePureFeatures(pureFeatures)}`,
+  ];
+}

@@ -1,0 +1,14 @@
+// The hash that says which run a configuration stands for: workflows show it, the command line starts and finds runs by it.
+import { createHash } from 'node:crypto';
+import { pipelineConfig, type PipelineConfig } from '../schemas/config.ts';
+import { canonicalJson, fieldsInsideKey } from '../schemas/keys.ts';
+
+/** SHA-256 over all that affects results, and the corpus' paths: equal for runs that make the same things from files of the same names. */
+export function configHash(config: PipelineConfig): string {
+  return createHash('sha256').update(canonicalJson([fieldsInsideKey(pipelineConfig, config), config.corpus.paths])).digest('hex');
+}
+
+/** The id of a run's workflow: the same request twice is the same workflow. */
+export function runWorkflowId(config: PipelineConfig): string {
+  return `saeflow/${config.name}/${configHash(config).slice(0, 12)}`;
+}
