@@ -66,6 +66,7 @@ const tuning = [
 const host = '127.0.0.1';
 const startLimitMs = 60_000;
 const terminateLimitMs = 15_000;
+const portPatienceMs = 3_000;
 
 /**
  * Starts the server of `stateDir`, or attaches to the one that runs already.
@@ -231,7 +232,11 @@ function signal(pid: number, name: NodeJS.Signals): void {
 
 async function choosePort(wanted: number | undefined, usual: number, what: string, attempt: number): Promise<number> {
   if (wanted !== undefined) {
-    if ((await listenOnce(wanted)) !== undefined) return wanted;
+    // a server that was just killed holds its port until the last of its threads is gone
+    for (const patience = Date.now() + portPatienceMs; ; await sleep(100)) {
+      if ((await listenOnce(wanted)) !== undefined) return wanted;
+      if (Date.now() > patience) break;
+    }
     throw new UserError(`Port ${wanted} for Temporal’s ${what} is in use on ${host}.`, 'Stop the program that uses it, give another port, or give none to have a free one chosen.');
   }
   const usualIsFree = attempt === 1 && (await listenOnce(usual)) !== undefined;
