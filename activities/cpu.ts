@@ -1,10 +1,9 @@
 // Activities of the cpu queue: look-ups and plans that must never wait for a GPU, tokenizing, commits and reports.
-import { createHash } from 'node:crypto';
 import { readManifest, refOf, specKey, writeSpec } from '../data/artifact.ts';
+import { configHash } from '../data/configHash.ts';
 import { planStage } from '../data/plans.ts';
 import type { FinishedRun } from '../data/report.ts';
 import { corpusConfig, pipelineConfig, type CorpusConfig, type PipelineConfig } from '../schemas/config.ts';
-import { canonicalJson, fieldsInsideKey } from '../schemas/keys.ts';
 import { stageResult, type StagePlan } from '../schemas/progress.ts';
 import type { ArtifactRef } from '../schemas/artifact.ts';
 import { stageSpec, type StageSpec } from '../schemas/stages.ts';
@@ -22,9 +21,7 @@ export function createCpuActivities(deps: ActivityDeps) {
   return withFailures({
     /** Equal for runs that make the same things from files of the same names. */
     async hashConfig(input: PipelineConfig): Promise<string> {
-      const config = pipelineConfig.parse(input);
-      const affecting = [fieldsInsideKey(pipelineConfig, config), config.corpus.paths];
-      return createHash('sha256').update(canonicalJson(affecting)).digest('hex');
+      return configHash(pipelineConfig.parse(input));
     },
 
     async resolveCorpus(input: CorpusConfig): Promise<CorpusRef> {
