@@ -1,6 +1,6 @@
 // Everything real: server, workers, compute processes, TensorFlow, store. A run whose compute processes are killed and
 // whose worker is replaced ends with the very bytes of one that was left alone.
-import { existsSync, mkdtempSync, readFileSync, readdirSync, rmSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { WorkflowHandle } from '@temporalio/client';
@@ -10,7 +10,8 @@ import { readManifest, verifyArtifact } from '../../data/artifact.ts';
 import { openStore } from '../../data/artifactStore.ts';
 import { taskQueues, type PipelineResult } from '../../schemas/progress.ts';
 import { startWorkers, type Queue, type Workers } from '../../workers/worker.ts';
-import type { ArtifactId } from '../../schemas/stages.ts';
+import type { ArtifactId, StageName } from '../../schemas/stages.ts';
+import { runProgressQuery } from '../../workflows/messages.ts';
 import { stageWorkflowId } from '../../workflows/run.ts';
 import { until } from '../workflows/fixtures.ts';
 import { startTemporal } from '../workflows/temporalEnvironment.ts';
@@ -51,7 +52,7 @@ async function serve(storeUri: string, queues: Queue[] = ['workflows', 'cpu', 'g
 
 /** Segments longer than the preset's, so that a kill falls into one. */
 function start(workflowId: string): Promise<WorkflowHandle<Pipeline>> {
-  const input = { preset: 'tiny', corpus: { paths: [corpus] }, transformer: { training: { steps: 160, evaluateEverySteps: 80 } }, activations: { prompts: 1_024 }, saes: [{ segmentSteps: 128 }] };
+  const input = { preset: 'tiny', corpus: { paths: [corpus] }, transformer: { training: { steps: 160, evaluateEverySteps: 80 } }, saes: [{ epochs: 6, segmentSteps: 400, resampling: { steps: [40] } }] };
   return environment.client.workflow.start<Pipeline>('pipeline', { workflowId, taskQueue: taskQueues.workflows, args: [input] });
 }
 
@@ -61,11 +62,17 @@ function computePids(): number[] {
   return children.filter((pid) => pid > 0 && readFileSync(`/proc/${pid}/cmdline`, 'utf8').includes('workers/compute.ts'));
 }
 
-/** Waits for the first checkpoint of a stage's artifact. */
-function untilCheckpoint(store: string, stage: string): Promise<boolean> {
+/** Waits until an activity of a run's stage has saved a checkpoint, by its own heartbeat. */
+function untilSaving(run: WorkflowHandle<Pipeline>, stage: StageName, activity: string): Promise<boolean> {
   return until(async () => {
-    const folder = join(store, stage);
-    return existsSync(folder) && readdirSync(folder).some((key) => existsSync(join(folder, key, 'work')) && readdirSync(join(folder, key, 'work')).length > 1);
+    const { stages } = await run.query(runProgressQuery);
+    const { workflowId } = stages.find((candidate) => candidate.stage === stage)!;
+    if (workflowId === undefined) return false;
+    const { raw } = await environment.client.workflow.getHandle(workflowId).describe();
+    return (raw.pendingActivities ?? []).some(({ activityType, heartbeatDetails }) => {
+      const [details] = heartbeatDetails?.payloads ?? [];
+      return activityType?.name === activity && Buffer.from(details?.data ?? []).toString().includes('checkpointStep');
+    });
   });
 }
 
@@ -96,9 +103,9 @@ describe('workers', () => {
       const stormy = newFolder();
       const firstWorkers = await serve(stormy);
       const broken = await start('broken');
-      await untilCheckpoint(stormy, 'trainTransformer');
+      await untilSaving(broken, 'trainTransformer', 'trainTransformerSegment');
       for (const pid of computePids()) process.kill(pid, 'SIGKILL');
-      await untilCheckpoint(stormy, 'trainSae');
+      await untilSaving(broken, 'trainSae', 'trainSaeSegment');
       await firstWorkers.stop();
       expect(computePids()).toEqual([]);
       const secondWorkers = await serve(stormy);
