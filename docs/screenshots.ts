@@ -1,0 +1,70 @@
+// Makes the pictures of README from the newest run of this folder: Temporal's timeline, and the dashboard's index, run
+// page and the feature pages of a few languages. `npm run screenshots`, after `npm run demo`.
+import { mkdir } from 'node:fs/promises';
+import { fileURLToPath } from 'node:url';
+import { chromium, type Page } from 'playwright-core';
+import { openStore } from '../data/artifactStore.ts';
+import { findReport } from '../cli/reports.ts';
+import { requireTemporal, workflowUrl } from '../cli/connection.ts';
+import { findRun } from '../cli/runs.ts';
+import { siteFolder } from '../cli/site.ts';
+import { storeUri } from '../cli/state.ts';
+import { serveSite } from '../dashboard/serve.ts';
+import { featureIndex } from '../schemas/dashboard.ts';
+import { findBrowser } from '../setup/browser.ts';
+
+const folder = fileURLToPath(new URL('images/', import.meta.url));
+const languages = ['de', 'ja', 'ru', 'code'];
+
+await mkdir(folder, { recursive: true });
+const uri = storeUri();
+const { report } = await findReport(uri);
+const site = await siteFolder(uri, report);
+const server = await serveSite(site);
+const browser = await chromium.launch({ executablePath: findBrowser(), args: ['--no-sandbox', '--disable-gpu', '--headless=new', '--no-first-run', '--disable-background-networking', '--disable-component-update', '--disable-sync'] });
+try {
+  const page = await browser.newPage({ viewport: { width: 1440, height: 900 }, deviceScaleFactor: 1 });
+  await shootDashboard(page);
+  await shootTimeline(page);
+} finally {
+  await browser.close();
+  await server.close();
+}
+
+async function shootDashboard(page: Page): Promise<void> {
+  const index = featureIndex.parse(JSON.parse(Buffer.from(await openStore(site).get('data/index.json')).toString()));
+  const views: [string, string][] = [['index', '#/'], ['run', '#/run']];
+  for (const lang of languages) {
+    const pure = index.topLang.flatMap((top, feature) => (top === lang && index.topLangShare[feature] === 1 ? [feature] : []));
+    const feature = pure.sort((a, b) => index.density[b]! - index.density[a]!)[0];
+    if (feature !== undefined) views.push([`feature-${lang}`, `#/feature/${feature}`]);
+  }
+  for (const [name, route] of views) {
+    await page.goto('about:blank');
+    await page.goto(`${server.url}${route}`);
+    await page.waitForSelector('body[data-ready="true"]');
+    await save(page, name);
+  }
+}
+
+async function shootTimeline(page: Page): Promise<void> {
+  const temporal = await requireTemporal();
+  try {
+    const workflowId = await findRun(temporal.client, report.run);
+    const { runId } = await temporal.client.workflow.getHandle(workflowId).describe();
+    const url = workflowUrl(temporal, workflowId);
+    if (url === undefined) return;
+    await page.goto(`${url}/${runId}/timeline`);
+    await page.waitForLoadState('networkidle');
+    await page.waitForTimeout(3_000);
+    await save(page, 'timeline');
+  } finally {
+    await temporal.close();
+  }
+}
+
+async function save(page: Page, name: string): Promise<void> {
+  const path = `${folder}${name}.png`;
+  await page.screenshot({ path });
+  console.log(path);
+}
