@@ -42,13 +42,15 @@ export async function readFeaturesShard(id: ArtifactId, shard: number, context: 
     tf.tidy(() => {
       const text = tf.tensor1d(batch.tokens, 'int32');
       const targets = tf.tensor1d(batch.targets, 'int32');
-      const loss = (replace?: (x: tf.Tensor2D) => tf.Tensor2D) => {
-        const tap: Tap = (name, activation) => (name === hook && replace !== undefined ? replace(activation) : activation);
+      let reconstruction: tf.Tensor2D | undefined;
+      const loss = (replace: (x: tf.Tensor2D) => tf.Tensor2D) => {
+        const tap: Tap = (name, activation) => (name === hook ? replace(activation) : activation);
         return sumOf(tf.tidy(() => model.tokenLosses(text, targets, batch.batch, tap)).dataSync());
       };
       totals.clean += loss((x) => {
         const f = encode(sae, x);
-        const error = tf.sub<tf.Tensor2D>(decode(sae, f), x);
+        reconstruction = tf.keep(decode(sae, f));
+        const error = tf.sub<tf.Tensor2D>(reconstruction, x);
         const values = f.dataSync() as Float32Array;
         totals.l0 += sparse.append(values, f.shape[1], start * length);
         totals.l1 += sumOf(values);
@@ -57,7 +59,8 @@ export async function readFeaturesShard(id: ArtifactId, shard: number, context: 
         tf.sum(x, 0).dataSync().forEach((value, column) => (sum[column]! += value));
         return x;
       });
-      totals.reconstructed += loss((x) => decode(sae, encode(sae, x)));
+      totals.reconstructed += loss(() => reconstruction!);
+      reconstruction!.dispose();
       totals.zero += loss((x) => tf.zerosLike(x));
       totals.mean += loss((x) => tf.add<tf.Tensor2D>(tf.zerosLike(x), mean));
       totals.tokens += text.size;

@@ -27,7 +27,7 @@ const overrides: { preset: string } & PipelineInput = {
   preset: 'tiny',
   tokenize: { heldOutFraction: 0.3, shardBytes: 64 * 2 ** 10 },
   transformer: { training: { steps: 1_200, evaluateEverySteps: 300, checkpointEverySteps: 20 } },
-  activations: { prompts: 4_000, positionsPerPrompt: 32, promptsPerShard: 100, batchPrompts: 2 },
+  activations: { prompts: 4_000, positionsPerPrompt: 32, promptsPerShard: 2_000, batchPrompts: 1 },
   saes: [{ features: 512, epochs: 4, batchSize: 256, segmentSteps: 400, checkpointEverySteps: 20, resampling: { steps: [300, 700], deadWindowSteps: 200, candidates: 1_024 } }],
   dashboard: { tokens: null, windowsPerShard: 64, batchWindows: 1, featuresPerBlock: 64 },
   execution: { concurrency: 2, shardAttempts: 20 },
@@ -95,7 +95,7 @@ async function heartbeat(client: Client, workflowId: string): Promise<number | u
     const description = await client.workflow.getHandle(id).describe().catch(() => undefined);
     for (const { heartbeatDetails } of description?.raw.pendingActivities ?? []) {
       const data = heartbeatDetails?.payloads?.[0]?.data;
-      const parsed = data == null || data.length === 0 ? undefined : jobProgress.safeParse(JSON.parse(Buffer.from(data).toString()));
+      const parsed = data === undefined || data === null || data.length === 0 ? undefined : jobProgress.safeParse(JSON.parse(Buffer.from(data).toString()));
       if (parsed?.success) return parsed.data.done;
     }
   }
