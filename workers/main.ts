@@ -2,9 +2,10 @@
 import { mkdir } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
-import { DefaultLogger, Runtime } from '@temporalio/worker';
+import { Runtime } from '@temporalio/worker';
 import { UserError } from '../schemas/errors.ts';
 import { taskQueues } from '../schemas/progress.ts';
+import { workerLog } from './workerLog.ts';
 import { startWorkers, type Queue, type WorkersOptions } from './worker.ts';
 
 type Environment = Record<string, string | undefined>;
@@ -31,7 +32,7 @@ export function workersOptionsOf(env: Environment): WorkersOptions {
 
 /** Works until a signal; returns when checkpoints are saved and all processes are gone. */
 export async function runWorkerProcess(options: WorkersOptions): Promise<void> {
-  Runtime.install({ logger: new DefaultLogger('WARN') });
+  Runtime.install({ logger: workerLog() });
   if (options.storeUri.startsWith('/')) await mkdir(options.storeUri, { recursive: true });
   const workers = await startWorkers(options);
   console.error(`saeflow worker: serving ${options.queues.join(', ')}, store ${options.storeUri}`);

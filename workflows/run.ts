@@ -32,6 +32,8 @@ export class Run {
   private readonly settled = new Set<StageProgress>();
   private configHash: string | undefined;
   private paused = false;
+  /** Shards that wait for a person, in all stages. */
+  private parked = 0;
 
   constructor(private readonly config: PipelineConfig) {
     this.rows = stageRows(config);
@@ -54,14 +56,22 @@ export class Run {
   /** The artifact of `spec`: found in the store, or made by a child workflow, this run's or another's. */
   async stage(spec: StageSpec, label = ''): Promise<StageResult> {
     const row = this.rows.find((candidate) => candidate.stage === spec.stage && candidate.label === label)!;
+    try {
+      return this.settle(row, await this.findOrMake(row, spec));
+    } catch (error) {
+      this.update(row, { state: CancellationScope.current().consideredCancelled ? 'aborted' : 'failed' });
+      throw error;
+    }
+  }
+
+  private async findOrMake(row: StageProgress, spec: StageSpec): Promise<StageResult> {
     for (let lookMs = firstLookMs; ; lookMs = Math.min(2 * lookMs, longestLookMs)) {
       await condition(() => !this.paused);
-      const plan = await short.planStage.executeWithOptions({ ...policies.short, summary: `look ${spec.stage}${label && ` ${label}`} up` }, [spec]);
+      const plan = await short.planStage.executeWithOptions({ ...policies.short, summary: `look ${spec.stage}${row.label && ` ${row.label}`} up` }, [spec]);
       this.notePlan(row, plan);
-      if (plan.found !== null) return this.settle(row, { artifact: plan.found, cached: true });
+      if (plan.found !== null) return { artifact: plan.found, cached: true };
       try {
-        const result = await this.runChild(row, spec, plan.key);
-        return this.settle(row, result);
+        return await this.runChild(row, spec, plan.key);
       } catch (error) {
         if (!(error instanceof WorkflowExecutionAlreadyStartedError)) throw error;
         await this.watch(row, lookMs);
@@ -86,9 +96,6 @@ export class Run {
     if (this.paused) void this.outbox.send(workflowId, pauseSignal);
     try {
       return await child.result();
-    } catch (error) {
-      this.update(row, { state: CancellationScope.current().consideredCancelled ? 'aborted' : 'failed' });
-      throw error;
     } finally {
       this.children.delete(workflowId);
     }
@@ -126,6 +133,9 @@ export class Run {
     Object.assign(row, change);
     if (row.state === 'running' && !this.paces.has(row)) this.paces.set(row, { sinceMs: Date.now(), doneThen: row.done });
     if (row.state !== 'running') this.paces.delete(row);
+    const parked = this.rows.reduce((sum, { state, failedShards }) => sum + (state === 'blocked' ? failedShards : 0), 0);
+    if (parked !== this.parked) upsertSearchAttributes([{ key: attributes.failedShards, value: parked }]);
+    this.parked = parked;
     this.refreshDetails();
   }
 

@@ -11,9 +11,8 @@ import { openStore } from '../../data/artifactStore.ts';
 import { taskQueues, type PipelineResult } from '../../schemas/progress.ts';
 import { startWorkers, type Queue, type Workers } from '../../workers/worker.ts';
 import type { ArtifactId, StageName } from '../../schemas/stages.ts';
-import { runProgressQuery } from '../../workflows/messages.ts';
 import { stageWorkflowId } from '../../workflows/run.ts';
-import { until } from '../workflows/fixtures.ts';
+import { pendingActivities, stageWorkflowOf, until } from '../workflows/fixtures.ts';
 import { startTemporal } from '../workflows/temporalEnvironment.ts';
 import { writeSmallCorpus } from './smallCorpus.ts';
 
@@ -63,17 +62,9 @@ function computePids(): number[] {
 }
 
 /** Waits until an activity of a run's stage has saved a checkpoint, by its own heartbeat. */
-function untilSaving(run: WorkflowHandle<Pipeline>, stage: StageName, activity: string): Promise<boolean> {
-  return until(async () => {
-    const { stages } = await run.query(runProgressQuery);
-    const { workflowId } = stages.find((candidate) => candidate.stage === stage)!;
-    if (workflowId === undefined) return false;
-    const { raw } = await environment.client.workflow.getHandle(workflowId).describe();
-    return (raw.pendingActivities ?? []).some(({ activityType, heartbeatDetails }) => {
-      const [details] = heartbeatDetails?.payloads ?? [];
-      return activityType?.name === activity && Buffer.from(details?.data ?? []).toString().includes('checkpointStep');
-    });
-  });
+async function untilSaving(run: WorkflowHandle<Pipeline>, stage: StageName, activity: string): Promise<void> {
+  const workflowId = await stageWorkflowOf(run, stage);
+  await until(async () => (await pendingActivities(environment.client, workflowId)).some(({ name, heartbeat }) => name === activity && heartbeat.includes('checkpointStep')));
 }
 
 /** What the activities of an artifact's stage failed with before they succeeded. */

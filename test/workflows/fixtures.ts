@@ -3,8 +3,8 @@ import type { Client, WorkflowHandle } from '@temporalio/client';
 import { specKey } from '../../data/artifact.ts';
 import { resolveInput } from '../../presets/resolve.ts';
 import type { ExecutionConfig } from '../../schemas/config.ts';
-import { taskQueues, type StageInput, type StageProgress, type StageResult } from '../../schemas/progress.ts';
-import type { StageSpec } from '../../schemas/stages.ts';
+import { taskQueues, type RunProgress, type StageInput, type StageProgress, type StageResult } from '../../schemas/progress.ts';
+import type { StageName, StageSpec } from '../../schemas/stages.ts';
 import { stageWorkflowId } from '../../workflows/run.ts';
 import { saeSpec, tokenizeSpec, transformerSpec } from '../../workflows/specs.ts';
 
@@ -60,6 +60,25 @@ export async function untilState(handle: WorkflowHandle, state: StageProgress['s
     const progress = await handle.query<StageProgress>('progress').catch(() => undefined);
     return progress?.state === state && progress;
   });
+}
+
+/** The workflow that makes a stage of a run, once it has begun. */
+export async function stageWorkflowOf(run: WorkflowHandle, stage: StageName): Promise<string> {
+  return until(async () => {
+    const { stages } = await run.query<RunProgress>('progress').catch(() => ({ stages: [] }));
+    return stages.find((candidate) => candidate.stage === stage)?.workflowId;
+  });
+}
+
+/** What a workflow waits for, with the newest heartbeat as JSON. Needs no worker. */
+export async function pendingActivities(client: Client, workflowId: string): Promise<{ name: string; attempt: number; heartbeat: string; lastFailure: string }[]> {
+  const { raw } = await client.workflow.getHandle(workflowId).describe();
+  return (raw.pendingActivities ?? []).map(({ activityType, attempt, heartbeatDetails, lastFailure }) => ({
+    name: activityType?.name ?? '',
+    attempt: attempt ?? 0,
+    heartbeat: Buffer.from(heartbeatDetails?.payloads?.[0]?.data ?? []).toString(),
+    lastFailure: lastFailure?.message ?? '',
+  }));
 }
 
 /** Workflows of a type, newest first, as the list view has them. */

@@ -156,6 +156,7 @@ describe('pipeline', () => {
       const blocked = await until(async () => (await stagesOf(handle)).find(({ state }) => state === 'blocked'));
       expect(blocked).toMatchObject({ stage: 'tokenize', failedShards: 1 });
       expect(JSON.stringify(await handle.query('__temporal_workflow_metadata'))).toContain(`1 parked: see \`${blocked.workflowId}\``);
+      await until(async () => (await listed(environment.client, "SaeflowRun = 'blocked' AND SaeflowFailedShards = 1 AND WorkflowType = 'pipeline'")).length === 1);
       world.failing.clear();
       await environment.client.workflow.getHandle(blocked.workflowId!).executeUpdate('retryFailedShards', { args: [{}] });
       await handle.result();

@@ -1,0 +1,71 @@
+// Refreshes the histories beside it: `npx tsx test/replay/record.ts`. Run it after a change to workflows/ that is meant to
+// break replay (and raise the worker's build id then); if the change is not meant to, a failing replay test is right.
+import { writeFileSync } from 'node:fs';
+import { hostname } from 'node:os';
+import { join } from 'node:path';
+import type { WorkflowHandle } from '@temporalio/client';
+import type { TestWorkflowEnvironment } from '@temporalio/testing';
+import { taskQueues } from '../../schemas/progress.ts';
+import { pauseSignal, resumeSignal, retryFailedShardsUpdate } from '../../workflows/messages.ts';
+import { freshSpec, idOf, startStage, until, untilState } from '../workflows/fixtures.ts';
+import { startTemporal } from '../workflows/temporalEnvironment.ts';
+import { withWorkers } from '../workflows/testWorkers.ts';
+import { World } from '../workflows/world.ts';
+
+const environment = await startTemporal();
+const { client } = environment;
+
+async function save(name: string, handle: Pick<WorkflowHandle, 'fetchHistory'>): Promise<void> {
+  const json = JSON.stringify(await handle.fetchHistory(), null, 1);
+  writeFileSync(join(import.meta.dirname, `${name}.json`), `${json.replaceAll(`${process.pid}@${hostname()}`, 'worker')}\n`);
+  console.log(`recorded ${name}`);
+}
+
+const record = (recording: (world: World, environment: TestWorkflowEnvironment) => Promise<void>) => {
+  const world = new World();
+  return withWorkers(environment, world, () => recording(world, environment));
+};
+
+try {
+  // A run from nothing, and the same again: all looked up.
+  await record(async () => {
+    const run = (workflowId: string) => client.workflow.start('pipeline', { workflowId, taskQueue: taskQueues.workflows, args: [{ preset: 'tiny', seed: 7 }] });
+    const first = await run('replay-first');
+    const { stages } = (await first.result()) as { stages: { artifact: { stage: string; key: string } }[] };
+    await save('pipeline', first);
+    for (const { stage, key } of stages.map(({ artifact }) => artifact)) await save(stage, client.workflow.getHandle(`saeflow/${stage}/${key.slice(0, 12)}`));
+    const second = await run('replay-second');
+    await second.result();
+    await save('pipeline-found', second);
+  });
+
+  // Parked shards, a retry by Update, and the partitions of both rounds.
+  await record(async (world) => {
+    world.plan.shards = 20;
+    world.failing.set(3, 'bad').set(11, 'bad');
+    const spec = freshSpec('tokenize');
+    const handle = await startStage(client, spec);
+    await untilState(handle, 'blocked');
+    world.failing.clear();
+    await handle.executeUpdate(retryFailedShardsUpdate, { args: [{}] });
+    await handle.result();
+    await save('tokenize-parked', handle);
+    await save('shardPartition', client.workflow.getHandle(`${idOf(spec)}/tokenizeShard-0`));
+    await save('shardPartition-retry', client.workflow.getHandle(`${idOf(spec)}/tokenizeShard-retry-1-0`));
+  });
+
+  // A pause in the middle of a segment.
+  await record(async (world) => {
+    world.stepMs = 20;
+    const handle = await startStage(client, freshSpec('trainSae'));
+    await until(async () => world.log.includes('trainSaeSegment 20'));
+    await handle.signal(pauseSignal);
+    await untilState(handle, 'paused');
+    await handle.signal(resumeSignal);
+    await handle.result();
+    await save('trainSae-paused', handle);
+  });
+} finally {
+  await environment.teardown();
+}
+process.exit(0);
