@@ -20,14 +20,15 @@ export function storeUriOf(env: Environment): string {
 
 /**
  * What a worker process is to do: SAEFLOW_QUEUES (`workflows,cpu,gpu`), SAEFLOW_CPU_SLOTS, SAEFLOW_GPU_SLOTS,
- * SAEFLOW_THREADS and SAEFLOW_STORE. Temporal's address and credentials come from its own profile.
+ * SAEFLOW_THREADS, SAEFLOW_STORE, and SAEFLOW_BUILD_ID, which pins runs to the build that started them. Temporal's address and credentials come from its own profile.
  *
  * @throws UserError naming a variable whose value makes no sense.
  */
 export function workersOptionsOf(env: Environment): WorkersOptions {
   const queues = (env['SAEFLOW_QUEUES'] || Object.keys(taskQueues).join(',')).split(',').map((name) => queueOf(name.trim()));
   const threads = countOf(env, 'SAEFLOW_THREADS');
-  return { storeUri: storeUriOf(env), queues, cpuSlots: countOf(env, 'SAEFLOW_CPU_SLOTS') ?? 1, gpuSlots: countOf(env, 'SAEFLOW_GPU_SLOTS') ?? 1, ...(threads === undefined ? {} : { threads }) };
+  const buildId = env['SAEFLOW_BUILD_ID'];
+  return { ...(buildId ? { buildId } : {}), storeUri: storeUriOf(env), queues, cpuSlots: countOf(env, 'SAEFLOW_CPU_SLOTS') ?? 1, gpuSlots: countOf(env, 'SAEFLOW_GPU_SLOTS') ?? 1, ...(threads === undefined ? {} : { threads }) };
 }
 
 /** Works until a signal; returns when checkpoints are saved and all processes are gone. */

@@ -32,6 +32,8 @@ export interface WorkersOptions {
   cwd?: string;
   /** For encryption of payloads. */
   dataConverter?: DataConverter;
+  /** Names the code of these workers: a run stays with workers of the build that started it (Worker Deployment `saeflow`, pinned). */
+  buildId?: string;
   /** Module that serves jobs, for tests; default: compute.ts. */
   computeEntry?: string;
 }
@@ -45,6 +47,7 @@ export interface Workers {
 
 /** Look-ups, plans and commits beside the tokenizing of the cpu queue: they must not wait for it. */
 const lightActivities = 8;
+export const deploymentName = 'saeflow';
 const drainLimit = '2 minutes';
 
 /**
@@ -78,11 +81,12 @@ export async function startWorkers(options: WorkersOptions): Promise<Workers> {
   }
 }
 
-function common(connection: NativeConnection, namespace: string, { dataConverter }: WorkersOptions) {
+function common(connection: NativeConnection, namespace: string, { dataConverter, buildId }: WorkersOptions) {
   return {
     connection,
     namespace,
     ...(dataConverter === undefined ? {} : { dataConverter }),
+    ...(buildId === undefined ? {} : { workerDeploymentOptions: { version: { deploymentName, buildId }, useWorkerVersioning: true, defaultVersioningBehavior: 'PINNED' } }),
     // Progress is shown within two seconds; by default only at 80 % of the heartbeat timeout.
     maxHeartbeatThrottleInterval: '2 seconds',
     defaultHeartbeatThrottleInterval: '500 milliseconds',
