@@ -3,7 +3,7 @@ import { cpSync, existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync } from 
 import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
 import { MockActivityEnvironment } from '@temporalio/testing';
-import { DefaultLogger, Runtime } from '@temporalio/worker';
+import { DefaultLogger } from '@temporalio/worker';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { createCpuActivities, type CpuActivities } from '../../activities/cpu.ts';
 import type { ActivityDeps } from '../../activities/deps.ts';
@@ -16,7 +16,7 @@ import { describeMachine } from '../../workers/machine.ts';
 import { tokenizeSpec } from '../../workflows/specs.ts';
 import { writeSmallCorpus } from '../workers/smallCorpus.ts';
 
-Runtime.install({ logger: new DefaultLogger('ERROR') });
+const quiet = { logger: new DefaultLogger('ERROR') };
 const scratch = mkdtempSync(join(tmpdir(), 'saeflow-activities-'));
 const compute = new ComputePool({ slots: 1, threads: 1 });
 const storeFolder = join(scratch, 'store');
@@ -38,7 +38,7 @@ function activitiesWith(change: Partial<ActivityDeps> = {}): CpuActivities {
 
 /** Calls an activity in an activity's context, without a server. */
 function call<Input, Output>(activity: (input: Input) => Promise<Output>, input: Input): Promise<Output> {
-  return new MockActivityEnvironment().run(activity, input);
+  return new MockActivityEnvironment({}, quiet).run(activity, input);
 }
 
 describe('hashConfig', () => {

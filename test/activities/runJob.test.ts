@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { ApplicationFailure } from '@temporalio/common';
 import { MockActivityEnvironment } from '@temporalio/testing';
-import { DefaultLogger, Runtime } from '@temporalio/worker';
+import { DefaultLogger } from '@temporalio/worker';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { ActivityDeps } from '../../activities/deps.ts';
 import { toFailure } from '../../activities/failures.ts';
@@ -14,7 +14,7 @@ import { UserError } from '../../schemas/errors.ts';
 import { jobProgress, type JobProgress } from '../../schemas/jobs.ts';
 import { ComputePool } from '../../workers/computePool.ts';
 
-Runtime.install({ logger: new DefaultLogger('ERROR') });
+const quiet = { logger: new DefaultLogger('ERROR') };
 const artifact = { stage: 'trainTransformer', key: 'b'.repeat(64) } as const;
 let folder: string;
 let compute: ComputePool;
@@ -34,7 +34,7 @@ const savedStep = () => Number(readFileSync(join(folder, 'trainTransformer', art
 
 /** Starts the counting job; `reached` resolves at its first heartbeat with progress. */
 function startCounting(toStep: number) {
-  const environment = new MockActivityEnvironment();
+  const environment = new MockActivityEnvironment({}, quiet);
   const reached = new Promise<JobProgress>((done) => {
     environment.on('heartbeat', (details: unknown) => {
       const { success, data } = jobProgress.safeParse(details);
@@ -79,7 +79,7 @@ describe('a job as an activity', () => {
   });
 
   it('fails for good on what a person must mend, with the remedy', async () => {
-    const result = new MockActivityEnvironment().run(createGpuActivities(deps).initialiseSae, { artifact });
+    const result = new MockActivityEnvironment({}, quiet).run(createGpuActivities(deps).initialiseSae, { artifact });
     await expect(result).rejects.toMatchObject({ type: 'UserError', nonRetryable: true, message: 'no initialiseSae here Ask for something else.', details: [{ remedy: 'Ask for something else.' }] });
   });
 });
