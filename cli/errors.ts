@@ -67,7 +67,7 @@ function explainApplicationFailure(failure: ApplicationFailure): { message: stri
   if (remedy !== undefined) return { message, remedy };
   if (failure.type === 'InvalidConfiguration') return { message };
   if (failure.type === 'Aborted') return { message, remedy: 'What is finished is kept: start the run again to go on.' };
-  return { message: `${message}${failure.type ? ` (${failure.type})` : ''}`, remedy: 'What is finished is kept: mend the cause and start the run again.' };
+  return { message, remedy: 'What is finished is kept: mend the cause and start the run again.' };
 }
 
 function remedyIn({ details }: ApplicationFailure): string | undefined {

@@ -69,12 +69,14 @@ async function carryOut(config: PipelineConfig, options: FollowOptions, stack: L
     screen.say(`Temporal UI  ${workflowUrl(temporal, workflowId) ?? `(address ${temporal.address}, namespace ${temporal.namespace})`}`);
     const watching = new AbortController();
     const shown = showRun(temporal.client, workflowId, screen, watching.signal);
+    const ended = resultOf(temporal.client, { workflowId, runId }, watching.signal);
     let result: PipelineResult | undefined;
     try {
-      result = await Promise.race([resultOf(temporal.client, { workflowId, runId }, watching.signal), interrupt.raised.then(() => undefined), trouble.raised]);
+      result = await Promise.race([ended, interrupt.raised.then(() => undefined), trouble.raised]);
     } finally {
       watching.abort();
-      await shown;
+      // Nothing may be asked any more when the connection is closed.
+      await Promise.allSettled([shown, ended]);
     }
     if (result === undefined) {
       keepServer = false;

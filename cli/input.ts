@@ -21,20 +21,27 @@ export interface ConfigOptions {
 /**
  * The configuration that the options stand for.
  *
+ * @param attended true where a person waits for the command: a shard that can't be made then ends the run with its
+ * message at once, unless the options say otherwise, instead of waiting for a decision.
  * @throws UserError naming every wrong field, the option or the file.
  * @example
  * resolveConfig({ preset: 'tiny', set: ['seed=2'] }).seed; // 2
  */
-export function resolveConfig({ preset, config: file, set = [], corpus, name }: ConfigOptions, cwd = process.cwd()): PipelineConfig {
+export function resolveConfig({ preset, config: file, set = [], corpus, name }: ConfigOptions, { attended = false, cwd = process.cwd() } = {}): PipelineConfig {
   const written = file === undefined ? {} : readConfigFile(file);
   const chosen = preset ?? written['preset'];
   if (preset !== undefined && !Object.hasOwn(presets, preset)) throw new UserError(`no preset is called "${preset}"`, `Use one of: ${Object.keys(presets).join(', ')}; or give a file with --config.`);
   const withPreset = (rest: object) => (chosen === undefined ? rest : { ...rest, preset: chosen });
-  const settings = set.map(parseSetting);
+  const settings = attended && !decidesOnFailure(written) ? [{ path: ['execution', 'onShardFailure'], value: 'fail' as unknown }] : [];
+  settings.push(...set.map(parseSetting));
   if (corpus !== undefined) settings.push({ path: ['corpus', 'paths'], value: absolutePatterns(corpus, cwd) });
   if (name !== undefined) settings.push({ path: ['name'], value: name });
   const base = resolveInput(withPreset(written));
   return settings.length === 0 ? base : resolveInput(withPreset(applySettings(base, settings) as object));
+}
+
+function decidesOnFailure({ execution }: Record<string, unknown>): boolean {
+  return typeof execution === 'object' && execution !== null && 'onShardFailure' in execution;
 }
 
 function readConfigFile(file: string): Record<string, unknown> {

@@ -22,6 +22,7 @@ const quietMisses = 15;
  */
 export async function showRun(client: Client, workflowId: string, screen: Screen, signal: AbortSignal): Promise<void> {
   const view = new LiveView(workflowId, screen);
+  view.draw();
   for (;;) {
     const last = signal.aborted;
     await view.refresh(client, last);
@@ -51,8 +52,13 @@ class LiveView {
     } catch {
       this.misses++;
     }
-    if (this.screen.live) this.screen.draw(this.block());
+    if (this.screen.live) this.draw();
     else this.log(last);
+  }
+
+  /** What is known, as a block; the first answer may take some seconds. */
+  draw(): void {
+    this.screen.draw(this.block());
   }
 
   private viewsOf({ stages }: RunNow): StageView[] {

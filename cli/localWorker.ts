@@ -23,10 +23,15 @@ const mostRefusals = 2;
 const moduleName = 'workers/main.ts';
 const logName = 'worker.log';
 
-/** Starts the worker of this folder, or shares the one another command runs. Keeps it running until `stop`. */
+/**
+ * Starts the worker of this folder, or shares the one another command runs, or takes over the one that a killed command
+ * left. Keeps it running until `stop`.
+ */
 export class LocalWorker {
   private child: ChildProcess | undefined;
   private pid = 0;
+  /** True when ending the worker falls to this command. */
+  private mine = false;
   private refusals = 0;
   private endSupervision: () => Promise<void> = async () => undefined;
 
@@ -39,10 +44,10 @@ export class LocalWorker {
     this.endSupervision = supervise({ name: 'the worker', alive: () => isAlive(this.pid), start: async () => this.restart(), onGiveUp }, say);
   }
 
-  /** Lets the worker save checkpoints and ends it, unless another command started it. */
+  /** Lets the worker save checkpoints and ends it, unless that falls to another command. */
   async stop(): Promise<void> {
     await this.endSupervision();
-    if (this.child === undefined) return;
+    if (!this.mine) return;
     const drained = await endProcess(this.pid, drainMs);
     unregister('worker', this.pid);
     if (!drained) this.options.say(`the worker did not end within ${drainMs / 1_000} s and was killed; work goes on from the last checkpoints`);
@@ -50,7 +55,7 @@ export class LocalWorker {
 
   /** Ends the worker at once. */
   kill(): void {
-    if (this.child !== undefined) killGroup(this.pid);
+    if (this.mine) killGroup(this.pid);
   }
 
   private startOrShare(): void {
@@ -59,12 +64,14 @@ export class LocalWorker {
     if (other !== undefined) {
       if (other.storeUri !== storeUri) throw new UserError(`a worker of this folder (pid ${other.pid}) works on the store ${other.storeUri}, not on ${storeUri}`, 'Wait for it, end it with saeflow stop, or use another SAEFLOW_STATE_DIR.');
       this.pid = other.pid;
+      this.mine = other.owner !== undefined && !isAlive(other.owner);
       return;
     }
     const env = { ...process.env, ...this.options.temporalEnv, SAEFLOW_STORE: storeUri, SAEFLOW_QUEUES: 'workflows,cpu,gpu' };
     this.child = startModule(moduleName, [], { env, logFile: join(makeStateFolder(), 'logs', logName) });
     this.pid = this.child.pid ?? 0;
-    register('worker', { pid: this.pid, commandLine: moduleName, storeUri });
+    this.mine = true;
+    register('worker', { pid: this.pid, commandLine: moduleName, storeUri, owner: process.pid });
   }
 
   /** One that was killed is replaced; one that ends by itself twice in a row has said why, and would only say it again. */

@@ -72,7 +72,7 @@ function describe({ progress, speed }: StageView): string[] {
   const active = state === 'running' || state === 'paused';
   const amount = total > 0 && active ? [`${String(Math.floor((100 * done) / total)).padStart(3)} %`, `${formatNumber(Math.floor(done))}/${formatNumber(total)} ${unit}`] : [];
   const pace = state === 'running' && speed !== undefined && done < total ? [`${formatNumber(speed.perSecond)} ${unit}/s`, `ETA ${formatDuration(speed.etaSeconds)}`] : [];
-  const failed = failedShards > 0 ? [`${failedShards} failed ${unit}`] : [];
+  const failed = failedShards > 0 ? [`${failedShards} of the ${unit} failed`] : [];
   return [...(active && total > 0 && state === 'running' ? [] : [stateWords(progress)]), ...amount, ...pace, ...failed, ...metricWords(progress)];
 }
 

@@ -22,6 +22,7 @@ type Pending = NonNullable<WorkflowExecutionDescription['raw']['pendingActivitie
 const deadlineMs = 8_000;
 const mostPartitions = 8;
 const longestNote = 200;
+const mostFailures = 3;
 const atWork: ReadonlySet<string> = new Set(['running', 'paused', 'blocked']);
 
 /**
@@ -49,7 +50,15 @@ async function readStage(client: Client, stage: StageProgress): Promise<StageNow
   const pending = await pendingOf(client, workflowId, mostPartitions).catch(() => []);
   const beats = await Promise.all(pending.map((activity) => decodeBeat(client, activity)));
   const progress = refine({ ...current, label: stage.label }, beats.filter((beat) => beat !== undefined));
-  return { progress, notes: notesOf(pending) };
+  return { progress, notes: progress.state === 'blocked' ? await decisionNotes(client, workflowId) : notesOf(pending) };
+}
+
+/** Which shards failed with what, as the stage shows it in Temporal's UI, and what a person can say to it. */
+async function decisionNotes(client: Client, workflowId: string): Promise<string[]> {
+  const metadata: unknown = await client.workflow.getHandle(workflowId).query('__temporal_workflow_metadata').catch(() => undefined);
+  const details = (metadata as { currentDetails?: string } | undefined)?.currentDetails ?? '';
+  const failures = details.split('\n').filter((line) => line.startsWith('- ')).slice(0, mostFailures);
+  return [...failures, 'waits for a decision, from another terminal: saeflow retry, skip or abort'];
 }
 
 /** Pending activities of a workflow and of at most `partitions` of its children. */
@@ -68,7 +77,8 @@ async function decodeBeat(client: Client, activity: Pending[number]): Promise<Jo
 }
 
 function notesOf(pending: Pending): string[] {
-  const failing = pending.filter(({ lastFailure, attempt }) => (attempt ?? 1) > 1 && Boolean(lastFailure?.message));
+  // A worker that was shut down in good order is no trouble.
+  const failing = pending.filter(({ lastFailure, attempt }) => (attempt ?? 1) > 1 && Boolean(lastFailure?.message) && lastFailure?.applicationFailureInfo?.type !== 'WorkerShutdown');
   const notes = failing.map(({ attempt, lastFailure, activityType }) => `${activityType?.name}, attempt ${attempt}: ${lastFailure!.message!.replace(/\s+/g, ' ').slice(0, longestNote)}`);
   return [...new Set(notes)].slice(0, 3);
 }

@@ -49,12 +49,17 @@ export async function startRun(client: Client, config: PipelineConfig): Promise<
   }
 }
 
-/** Waits for a run's end, through restarts of the server. Throws WorkflowFailedError when it failed, or was cancelled. */
+/**
+ * Waits for a run's end, through restarts of the server; undefined once `signal` is aborted.
+ *
+ * @throws WorkflowFailedError when the run failed or was cancelled.
+ */
 export async function resultOf(client: Client, { workflowId, runId }: { workflowId: string; runId?: string }, signal: AbortSignal): Promise<PipelineResult | undefined> {
   while (!signal.aborted) {
     try {
-      return pipelineResult.parse(await client.workflow.getHandle(workflowId, runId).result());
+      return pipelineResult.parse(await client.withAbortSignal(signal, () => client.workflow.getHandle(workflowId, runId).result()));
     } catch (error) {
+      if (signal.aborted) return undefined;
       if (error instanceof WorkflowFailedError || !isAboutConnection(error)) throw error;
       await sleep(reconnectMs, undefined, { signal }).catch(() => undefined);
     }

@@ -15,6 +15,8 @@ export interface Registration {
   url?: string;
   storeUri?: string;
   folder?: string;
+  /** The command that ends it: once that is gone, the next one takes it over. */
+  owner?: number;
 }
 
 /** The state folder: SAEFLOW_STATE_DIR, else `.saeflow` in the current folder. */

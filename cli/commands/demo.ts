@@ -9,6 +9,6 @@ export function demoCommand(): Command {
   addRunOptions(addConfigOptions(command));
   addExamples(command, 'demo', "demo --corpus 'texts/**/*.jsonl.gz'", 'demo --set saes.0.l1Coefficient=0.002');
   return command.action(async (options: RunOptions) => {
-    await followRun(resolveConfig({ ...options, ...(options.config === undefined ? { preset: 'demo' } : {}) }), followOptions(options, true));
+    await followRun(resolveConfig({ ...options, ...(options.config === undefined ? { preset: 'demo' } : {}) }, { attended: true }), followOptions(options, true));
   });
 }

@@ -26,8 +26,8 @@ export function runCommand(): Command {
   addExamples(command, 'run small --corpus corpus.parquet --name essays', 'run --config mine.json', 'run tiny --set saes.0.features=128', 'run monosemantic --store s3://bucket/saeflow --detach');
   return command.action(async (preset: string | undefined, options: Options) => {
     const chosen = preset ?? options.preset;
-    const config = resolveConfig({ ...options, ...(chosen === undefined ? {} : { preset: chosen }) });
     const worker = options.worker ?? (!options.detach && (await findTemporal())?.kind !== 'address');
+    const config = resolveConfig({ ...options, ...(chosen === undefined ? {} : { preset: chosen }) }, { attended: worker });
     const follow = followOptions(options, worker);
     if (!options.detach) return followRun(config, follow);
     const stack = await bringUp({ ...follow, worker: false, say: console.log, onGiveUp: console.error });

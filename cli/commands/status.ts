@@ -39,14 +39,12 @@ async function watchRun(client: Client, workflowId: string): Promise<void> {
   const interrupt = new Interrupt();
   const watching = new AbortController();
   const shown = showRun(client, workflowId, new Screen(process.stdout), watching.signal);
-  try {
-    const result = await Promise.race([resultOf(client, { workflowId }, watching.signal), interrupt.raised.then(() => undefined)]);
-    if (result === undefined) throw new Stopped();
-  } finally {
-    watching.abort();
-    await shown;
-    interrupt.release();
-  }
+  const ended = resultOf(client, { workflowId }, watching.signal).catch(() => undefined);
+  await Promise.race([ended, interrupt.raised]);
+  watching.abort();
+  await Promise.allSettled([shown, ended]);
+  interrupt.release();
+  if (interrupt.signal.aborted) throw new Stopped();
   await printEnd(client, workflowId);
 }
 

@@ -4,17 +4,19 @@ import { verifyArtifact, type VerificationProblem } from '../../data/artifact.ts
 import { openStore, type ArtifactStore } from '../../data/artifactStore.ts';
 import { UserError } from '../../schemas/errors.ts';
 import { artifactId, stageNames, type ArtifactId } from '../../schemas/stages.ts';
+import { removeDamaged } from '../repair.ts';
 import { findReport } from '../reports.ts';
 import { storeUri } from '../state.ts';
 import { addExamples, addStoreOption } from './options.ts';
 
 export function verifyCommand(): Command {
   const command = new Command('verify')
-    .description('re-hash every file of a run, or of one artifact and all it was made from; exit code 1 when one differs')
+    .description('re-hash every file of a run, or of one artifact and all it was made from; exit code 1 if one differs')
     .argument('[what]', 'a run (name, name/hash, workflow id), or <stage>/<key> (default: the newest run)');
+  command.option('--repair', 'remove what is damaged, so that the next run makes it anew');
   addStoreOption(command);
-  addExamples(command, 'verify', 'verify demo', 'verify sampleActivations/3f1c');
-  return command.action(async (what: string | undefined, { store: option }: { store?: string }) => {
+  addExamples(command, 'verify', 'verify demo', 'verify sampleActivations/3f1c', 'verify --repair');
+  return command.action(async (what: string | undefined, { store: option, repair }: { store?: string; repair?: boolean }) => {
     const uri = storeUri(option);
     const store = openStore(uri);
     const artifacts = await artifactsOf(store, uri, what);
@@ -25,10 +27,15 @@ export function verifyCommand(): Command {
       console.log(`${found.length === 0 ? 'ok     ' : 'DAMAGED'}  ${artifact.stage}/${artifact.key}${artifacts.length === 1 ? ' and what it was made from' : ''}`);
     }
     if (problems.length === 0) return;
+    if (repair) {
+      for (const line of await removeDamaged(store, problems)) console.log(line);
+      console.log('run the same configuration again: only what was removed is made anew');
+      return;
+    }
     const lines = problems.map(({ path, expected, found }) => `${store.uri}/${path}: ${expected} expected, ${found} found`);
     throw new UserError(
       `${problems.length === 1 ? 'one file is' : `${problems.length} files are`} not what was written:\n${lines.join('\n')}`,
-      'Delete the damaged files, with the manifest.json of their artifacts and the receipts (receipts/…) that name them, and run again: only what is missing is made anew.',
+      'Run saeflow verify --repair, which removes what is damaged, then the same run again: only what was removed is made anew.',
     );
   });
 }

@@ -36,7 +36,7 @@ export function workerCommand(): Command {
     }
     // Runs of this folder then use this worker instead of starting one.
     const shared = options.queues.length === Object.keys(taskQueues).length && registered('worker') === undefined;
-    if (shared) register('worker', { pid: process.pid, commandLine: 'worker', storeUri: options.storeUri });
+    if (shared) register('worker', { pid: process.pid, commandLine: 'worker', storeUri: options.storeUri, owner: process.pid });
     try {
       await runWorkerProcess(options);
     } finally {
