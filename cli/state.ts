@@ -3,9 +3,9 @@
 import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { execFileSync } from 'node:child_process';
+import { storeUriOf } from '../data/storeUri.ts';
 import { UserError } from '../schemas/errors.ts';
 import { isAlive } from '../setup/lock.ts';
-import { storeUriOf } from '../workers/main.ts';
 
 /** A process that a command left or keeps running, as `<state>/<name>.json` says. */
 export interface Registration {

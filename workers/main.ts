@@ -1,22 +1,14 @@
 // A worker process, configured by environment variables, as containers and `saeflow worker` start it.
 import { mkdir } from 'node:fs/promises';
-import { resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { Runtime } from '@temporalio/worker';
+import { storeUriOf } from '../data/storeUri.ts';
 import { UserError } from '../schemas/errors.ts';
 import { taskQueues } from '../schemas/progress.ts';
 import { workerLog } from './workerLog.ts';
 import { startWorkers, type Queue, type WorkersOptions } from './worker.ts';
 
 type Environment = Record<string, string | undefined>;
-
-const defaultStore = '.saeflow/store';
-
-/** The store's URI: SAEFLOW_STORE, a folder or s3://bucket/prefix; default `.saeflow/store` in the current folder. */
-export function storeUriOf(env: Environment): string {
-  const uri = env['SAEFLOW_STORE'] || defaultStore;
-  return uri.includes('://') ? uri : resolve(uri);
-}
 
 /**
  * What a worker process is to do: SAEFLOW_QUEUES (`workflows,cpu,gpu`), SAEFLOW_CPU_SLOTS, SAEFLOW_GPU_SLOTS,

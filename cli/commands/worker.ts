@@ -2,7 +2,6 @@
 import { Command } from 'commander';
 import { taskQueues } from '../../schemas/progress.ts';
 import { findTemporal } from '../../setup/temporal.ts';
-import { runWorkerProcess, workersOptionsOf } from '../../workers/main.ts';
 import { requireTemporal } from '../connection.ts';
 import { register, registered, unregister } from '../state.ts';
 import { addExamples, addStoreOption, toCount } from './options.ts';
@@ -27,6 +26,8 @@ export function workerCommand(): Command {
   return command.action(async ({ queues, cpuSlots, gpuSlots, threads, store }: Options) => {
     const given = { SAEFLOW_QUEUES: queues, SAEFLOW_CPU_SLOTS: cpuSlots, SAEFLOW_GPU_SLOTS: gpuSlots, SAEFLOW_THREADS: threads, SAEFLOW_STORE: store };
     for (const [name, value] of Object.entries(given)) if (value !== undefined) process.env[name] = String(value);
+    // Loaded here: Temporal's native core would slow every other command down.
+    const { runWorkerProcess, workersOptionsOf } = await import('../../workers/main.ts');
     const options = workersOptionsOf(process.env);
     if ((await findTemporal())?.kind !== 'address') {
       const temporal = await requireTemporal();
