@@ -4,7 +4,7 @@ import type { Client } from '@temporalio/client';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { formatDuration } from './format.ts';
 import { Pace } from './pace.ts';
-import { blockLines, logLine, stageTitle, type StageView } from './progressLines.ts';
+import { blockLines, bridge, logLine, stageTitle, type StageView } from './progressLines.ts';
 import { readNotes, readRun, type RunNow } from './progressSource.ts';
 import type { Screen } from './screen.ts';
 
@@ -62,7 +62,8 @@ class LiveView {
   }
 
   private viewsOf({ stages }: RunNow): StageView[] {
-    return stages.map(({ progress, notes }) => {
+    return stages.map(({ progress: known, notes, beating }, index) => {
+      const progress = beating ? known : bridge(this.views[index]?.progress, known);
       const pace = this.paces.get(stageTitle(progress)) ?? new Pace();
       this.paces.set(stageTitle(progress), pace);
       if (progress.state === 'running') pace.note(Date.now(), progress.done);

@@ -46,6 +46,12 @@ export function refine(stage: StageProgress, beats: readonly JobProgress[]): Sta
   return { ...stage, done: Math.min(stage.total, stage.done + underway) };
 }
 
+/** A training between two segments, when no heartbeat tells its step: it stands where it was last seen. */
+export function bridge(seen: StageProgress | undefined, known: StageProgress): StageProgress {
+  const between = seen !== undefined && seen.state === 'running' && known.state === 'running' && known.unit === 'steps' && seen.total === known.total && seen.done > known.done;
+  return between ? { ...known, done: seen.done, metrics: { ...seen.metrics, ...known.metrics } } : known;
+}
+
 /** The live view's block: a line a stage, and under it what goes wrong. A narrow terminal gets no bars. */
 export function blockLines(views: readonly StageView[], width: number): string[] {
   const nameWidth = Math.max(...views.map(({ progress }) => stageTitle(progress).length));

@@ -10,6 +10,8 @@ import { refine } from './progressLines.ts';
 export interface StageNow {
   progress: StageProgress;
   notes: string[];
+  /** False between two activities, when only what was finished is known. */
+  beating: boolean;
 }
 
 export interface RunNow {
@@ -43,14 +45,15 @@ export async function readNotes(client: Client, workflowId: string): Promise<str
 
 async function readStage(client: Client, stage: StageProgress): Promise<StageNow> {
   const { workflowId } = stage;
-  if (workflowId === undefined || !atWork.has(stage.state)) return { progress: stage, notes: [] };
+  if (workflowId === undefined || !atWork.has(stage.state)) return { progress: stage, notes: [], beating: false };
   // A stage may end between the two questions; then the pipeline's word is as good as any.
   const own = await client.workflow.getHandle(workflowId).query('progress').catch(() => undefined);
   const current = stageProgress.safeParse(own).data ?? stage;
   const pending = await pendingOf(client, workflowId, mostPartitions).catch(() => []);
   const beats = await Promise.all(pending.map((activity) => decodeBeat(client, activity)));
-  const progress = refine({ ...current, label: stage.label }, beats.filter((beat) => beat !== undefined));
-  return { progress, notes: progress.state === 'blocked' ? await decisionNotes(client, workflowId) : notesOf(pending) };
+  const heard = beats.filter((beat) => beat !== undefined);
+  const progress = refine({ ...current, label: stage.label }, heard);
+  return { progress, beating: heard.length > 0, notes: progress.state === 'blocked' ? await decisionNotes(client, workflowId) : notesOf(pending) };
 }
 
 /** Which shards failed with what, as the stage shows it in Temporal's UI, and what a person can say to it. */

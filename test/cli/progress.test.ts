@@ -2,7 +2,7 @@
 import { describe, expect, it } from 'vitest';
 import { alignTable, formatBytes, formatCount, formatDuration, formatFlops, formatNumber } from '../../cli/format.ts';
 import { Pace } from '../../cli/pace.ts';
-import { blockLines, logLine, refine, type StageView } from '../../cli/progressLines.ts';
+import { blockLines, bridge, logLine, refine, type StageView } from '../../cli/progressLines.ts';
 import { cut, Screen } from '../../cli/screen.ts';
 import type { StageProgress } from '../../schemas/progress.ts';
 
@@ -64,6 +64,20 @@ describe('refine', () => {
     const half = { done: 5, total: 10, unit: 'windows', metrics: {} };
     expect(refine(shards, [half, half]).done).toBe(4);
     expect(refine(stage({ unit: 'shards', done: 10, total: 10 }), [half]).done).toBe(10);
+  });
+});
+
+describe('bridge', () => {
+  it('keeps the step last seen between two segments of a training', () => {
+    const seen = stage({ done: 49, metrics: { loss: 2 } });
+    expect(bridge(seen, stage({ done: 0, metrics: { valLoss: 3 } }))).toMatchObject({ done: 49, metrics: { loss: 2, valLoss: 3 } });
+    expect(bridge(seen, stage({ done: 50 })).done).toBe(50);
+    expect(bridge(undefined, stage({ done: 0 })).done).toBe(0);
+  });
+
+  it('lets a stage that ended, or counts something else, speak for itself', () => {
+    expect(bridge(stage({ done: 49 }), stage({ done: 0, state: 'failed' })).done).toBe(0);
+    expect(bridge(stage({ done: 4, unit: 'shards' }), stage({ done: 0, unit: 'blocks' })).done).toBe(0);
   });
 });
 

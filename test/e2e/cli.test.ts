@@ -134,6 +134,39 @@ describe('saeflow', () => {
     expect(made(await reportOf('stopped'))).toEqual(['trainTransformer', 'sampleActivations', 'trainSae', 'exportDashboard']);
   }, limit);
 
+  it('lets a person pause a run, and decide about a shard that failed', async () => {
+    const corpus = join(folder, 'torn.jsonl');
+    await writeTestCorpus(corpus);
+    appendFileSync(corpus, 'not JSON\n');
+    const { child, ended } = startCli(folder, ['run', 'tiny', '--name', 'torn', '--corpus', 'torn.jsonl', '--set', 'execution.onShardFailure=park', '--set', 'execution.minShardFraction=0.5', '--set', 'transformer.training.steps=300']);
+    const until = async (pattern: RegExp): Promise<string> => {
+      for (;;) {
+        const { stdout } = await runCli(folder, ['status', 'torn']);
+        if (pattern.test(stdout)) return stdout;
+        expect(child.exitCode, stdout).toBeNull();
+      }
+    };
+    const blocked = await until(/! tokenize +blocked/);
+    expect(blocked).toMatch(/torn\.jsonl:\d+: not JSON/);
+    expect(blocked).toContain('saeflow retry, skip or abort');
+    const unknown = await runCli(folder, ['skip', 'torn', '--shards', '77']);
+    expect(unknown.exitCode).toBe(1);
+    expect(unknown.stderr).toContain('not parked: shard 77');
+    expect((await succeed('retry', 'torn')).stdout).toMatch(/tokenize: retry 1 shards/);
+    await until(/! tokenize +blocked/);
+    expect((await succeed('skip', 'torn')).stdout).toMatch(/tokenize: skip 1 shards/);
+
+    await until(/▶ trainTransformer +.* [1-9]\d*\/300 steps/);
+    await succeed('pause', 'torn');
+    await until(/‖ trainTransformer/);
+    await succeed('resume', 'torn');
+    const { exitCode, stdout, stderr } = await ended;
+    expect(exitCode, stdout + stderr).toBe(0);
+    expect(made(await reportOf('torn'))).toEqual(allStages);
+    const refused = await runCli(folder, ['abort', 'torn']);
+    expect(refused.stderr).toMatch(/no Temporal server is running/);
+  }, limit);
+
   it('leaves UI and dashboard open at the end, shared by the next command, until saeflow stop', async () => {
     const first = await runCli(folder, tiny, { CI: '' });
     expect(first.exitCode, first.stdout + first.stderr).toBe(0);
