@@ -24,8 +24,8 @@ interface FoundFile {
 // OpenWebText with the reference's split, GPT-2 tokens [shehper/sparse-dictionary-learning, nanoGPT].
 const openWebText = { trainTokens: 9_035_582_198, heldOutTokens: 4_434_897 };
 const englishBytesPerToken = 4.4;
-// data/demoCorpus.ts: its bytes are pinned; bytes of text a token measured at the demo's 8,192 ids.
-const demoCorpus = { bytes: 13_018_074, bytesPerToken: 1.93 };
+// docs/demo-corpus.md: its bytes are pinned, and its tokens counted at the demo's 8,192 ids.
+const demoCorpus = { bytes: 12_897_491, tokens: 6_414_979 };
 const sampledTextBytes = 1e6;
 // gzip and zstd on text; Parquet files are compressed inside.
 const expansion = 2.7;
@@ -46,8 +46,8 @@ export async function requireCorpus(patterns: readonly string[], cwd: string): P
 export async function lookAtCorpus(config: PipelineConfig, cwd: string): Promise<CorpusLook> {
   const { corpus, tokenize } = config;
   if (corpus.paths.includes(DEMO_CORPUS_PATTERN)) {
-    const { bytes, bytesPerToken } = demoCorpus;
-    return { size: sizeOf(bytes, bytes, bytes / bytesPerToken, tokenize.heldOutFraction), source: 'the demo corpus' };
+    const { bytes, tokens } = demoCorpus;
+    return { size: sizeOf(bytes, bytes, tokens, tokenize.heldOutFraction), source: 'the demo corpus' };
   }
   const files = await findFiles(corpus.paths, cwd).catch((error: unknown) => {
     if (error instanceof UserError) return undefined;

@@ -1,6 +1,7 @@
 // The worker of a local run: one process that serves all queues, registered in the state folder so that two commands in
 // one folder share it, and kept running by whichever command lives.
 import type { ChildProcess } from 'node:child_process';
+import { statSync } from 'node:fs';
 import { join } from 'node:path';
 import { UserError } from '../schemas/errors.ts';
 import { isAlive } from '../setup/lock.ts';
@@ -33,6 +34,8 @@ export class LocalWorker {
   /** True when ending the worker falls to this command. */
   private mine = false;
   private refusals = 0;
+  /** Where in the log the present worker begins. */
+  private logStart = 0;
   private endSupervision: () => Promise<void> = async () => undefined;
 
   constructor(private readonly options: LocalWorkerOptions) {}
@@ -68,7 +71,9 @@ export class LocalWorker {
       return;
     }
     const env = { ...process.env, ...this.options.temporalEnv, SAEFLOW_STORE: storeUri, SAEFLOW_QUEUES: 'workflows,cpu,gpu' };
-    this.child = startModule(moduleName, [], { env, logFile: join(makeStateFolder(), 'logs', logName) });
+    const logFile = join(makeStateFolder(), 'logs', logName);
+    this.logStart = statSync(logFile, { throwIfNoEntry: false })?.size ?? 0;
+    this.child = startModule(moduleName, [], { env, logFile });
     this.pid = this.child.pid ?? 0;
     this.mine = true;
     register('worker', { pid: this.pid, commandLine: moduleName, storeUri, owner: process.pid });
@@ -80,7 +85,7 @@ export class LocalWorker {
     this.refusals = exitCode === null || exitCode === 0 ? 0 : this.refusals + 1;
     if (this.refusals >= mostRefusals) {
       const log = join(stateFolder(), 'logs', logName);
-      throw new UserError(`the worker can't work; its log ends:\n${logEnd(log)}`, `Mend this and run the same command again. The whole log is ${log}.`);
+      throw new UserError(`the worker can't work:\n${logEnd(log, { start: this.logStart })}`, `Mend this and run the same command again. The whole log is ${log}.`);
     }
     this.child = undefined;
     this.startOrShare();

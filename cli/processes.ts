@@ -44,10 +44,10 @@ export function killGroup(pid: number): void {
   signal(pid, 'SIGKILL');
 }
 
-/** The last lines of a log file, '' when there is none. */
-export function logEnd(logFile: string, lines = 8): string {
+/** The last lines of a log file from byte `start` on, '' when there is none. */
+export function logEnd(logFile: string, { lines = 8, start = 0 } = {}): string {
   try {
-    return readFileSync(logFile, 'utf8').trim().split('\n').slice(-lines).join('\n');
+    return readFileSync(logFile).subarray(start).toString().trim().split('\n').slice(-lines).join('\n');
   } catch {
     return '';
   }

@@ -58,7 +58,7 @@ export async function keepServing(folder: string, port?: number): Promise<string
     if (now?.pid === child.pid && now.url !== undefined) return now.url;
     await sleep(100);
   }
-  throw new UserError(`the dashboard's server did not start:\n${logEnd(logFile, 3)}`, `Open the dashboard with: npx saeflow open`);
+  throw new UserError(`the dashboard's server did not start:\n${logEnd(logFile, { lines: 3 })}`, `Open the dashboard with: npx saeflow open`);
 }
 
 /** Ends the server that was kept; true when there was one. */

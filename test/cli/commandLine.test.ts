@@ -1,5 +1,5 @@
 // Bad input through the real command: each is refused with a message that names it, a remedy, and exit code 1.
-import { mkdtempSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer, type AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -8,7 +8,10 @@ import type { Plan } from '../../cli/plan.ts';
 import { runCli } from './runCli.ts';
 
 let folder: string;
-beforeAll(() => void (folder = mkdtempSync(join(tmpdir(), 'saeflow-cli-'))));
+beforeAll(() => {
+  folder = mkdtempSync(join(tmpdir(), 'saeflow-cli-'));
+  writeFileSync(join(folder, 'a.txt'), 'text '.repeat(1_000));
+});
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
 async function refused(...args: string[]): Promise<string> {
@@ -49,7 +52,6 @@ describe('corpus', () => {
 
 describe('this machine', () => {
   it('with the port in use is told of it', async () => {
-    writeFileSync(join(folder, 'a.txt'), 'text '.repeat(1_000));
     const holder = createServer();
     await new Promise<void>((listening) => void holder.listen(0, '127.0.0.1', listening));
     const { port } = holder.address() as AddressInfo;
@@ -68,9 +70,15 @@ describe('this machine', () => {
     expect(stderr).toContain('is a file: saeflow keeps its state in a folder of that name');
   });
 
+  it('where the worker refuses to work is told why', async () => {
+    const { exitCode, stderr } = await runCli(folder, ['run', 'tiny', '--corpus', 'a.txt'], { SAEFLOW_CPU_SLOTS: 'many' });
+    expect(exitCode).toBe(1);
+    expect(stderr).toMatch(/the worker can't work:\n +SAEFLOW_CPU_SLOTS is 'many'/);
+    expect(existsSync(join(folder, '.saeflow/server.json'))).toBe(false);
+  });
+
   it('with too small a disk is told so before a run starts', async () => {
-    writeFileSync(join(folder, 'b.txt'), 'text '.repeat(1_000));
-    expect(await refused('run', 'monosemantic', '--corpus', 'b.txt', '--set', 'activations.prompts=20000000000')).toMatch(/needs about 4\.1 PB of disk, and .* are free[^]*--store/);
+    expect(await refused('run', 'monosemantic', '--corpus', 'a.txt', '--set', 'activations.prompts=20000000000')).toMatch(/needs about 4\.1 PB of disk, and .* are free[^]*--store/);
   });
 });
 
