@@ -93,7 +93,7 @@ async function carryOut(config: PipelineConfig, options: FollowOptions, stack: L
 async function finish({ run, configHash, reportUri }: PipelineResult, options: FollowOptions, screen: Screen, took: string, runUrl: string | undefined): Promise<void> {
   const { storeUri, stop, dashboardPort } = options;
   // Workers elsewhere may write to a store that this machine does not see.
-  if (!reportUri.startsWith(storeUri)) return screen.say(`finished in ${took}; the report is ${reportUri} (name its store with --store to see it here)`);
+  if (!reportUri.startsWith(openStore(storeUri).uri)) return screen.say(`finished in ${took}; the report is ${reportUri} (name its store with --store to see it here)`);
   const { report } = await findReport(storeUri, `${run}/${configHash}`);
   const folder = await siteFolder(storeUri, report);
   screen.say('');
@@ -113,7 +113,8 @@ async function finish({ run, configHash, reportUri }: PipelineResult, options: F
 
 /** Refuses at once what would fail later: a corpus that isn't there, a disk that is too small. */
 async function requireInputs(config: PipelineConfig, { storeUri, worker, diskCheck }: FollowOptions, say: (line: string) => void): Promise<void> {
-  const folder = storeFolder(openStore(storeUri));
+  const store = openStore(storeUri);
+  const folder = storeFolder(store);
   if (folder !== undefined && statSync(folder, { throwIfNoEntry: false })?.isDirectory() === false) throw new UserError(`the store ${folder} is a file`, 'Name a folder with --store or SAEFLOW_STORE.');
   if (!worker) return;
   const cwd = process.cwd();
@@ -123,7 +124,10 @@ async function requireInputs(config: PipelineConfig, { storeUri, worker, diskChe
   const { size } = await lookAtCorpus(config, cwd);
   const needed = estimateStages(config, size).reduce((sum, { bytes }) => sum + bytes, 0);
   const free = await freeBytes(folder);
-  if (needed > free) throw new UserError(`this run needs about ${formatBytes(needed)} of disk, and ${formatBytes(free)} are free in ${folder}`, 'Free some space or choose another store with --store; saeflow plan says which stage needs what. With --no-disk-check it starts all the same.');
+  if (needed <= free) return;
+  // A run that goes on has much of it already.
+  const stored = (await store.list('')).reduce((sum, { bytes }) => sum + bytes, 0);
+  if (needed > free + stored) throw new UserError(`this run needs about ${formatBytes(needed)} of disk, and ${formatBytes(free)} are free in ${folder}`, 'Free some space or choose another store with --store; saeflow plan says which stage needs what. With --no-disk-check it starts all the same.');
 }
 
 /** A failure that is noticed beside the run: the first one counts. */

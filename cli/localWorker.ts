@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { UserError } from '../schemas/errors.ts';
 import { isAlive } from '../setup/lock.ts';
 import { endProcess, killGroup, logEnd, startModule } from './processes.ts';
-import { makeStateFolder, register, registered, stateFolder, unregister } from './state.ts';
+import { isSaeflow, makeStateFolder, register, registered, stateFolder, unregister } from './state.ts';
 import { supervise } from './supervisor.ts';
 
 export interface LocalWorkerOptions {
@@ -67,7 +67,7 @@ export class LocalWorker {
     if (other !== undefined) {
       if (other.storeUri !== storeUri) throw new UserError(`a worker of this folder (pid ${other.pid}) works on the store ${other.storeUri}, not on ${storeUri}`, 'Wait for it, end it with saeflow stop, or use another SAEFLOW_STATE_DIR.');
       this.pid = other.pid;
-      this.mine = other.owner !== undefined && !isAlive(other.owner);
+      this.mine = other.owner !== undefined && !isSaeflow(other.owner);
       return;
     }
     const env = { ...process.env, ...this.options.temporalEnv, SAEFLOW_STORE: storeUri, SAEFLOW_QUEUES: 'workflows,cpu,gpu' };

@@ -28,7 +28,11 @@ for (const command of [demoCommand(), runCommand(), planCommand(), statusCommand
 program.addCommand(serveCommand(), { hidden: true });
 
 // A reader that went away (`saeflow demo | head`) ends the command in the same order as Ctrl-C.
-process.stdout.on('error', () => process.kill(process.pid, 'SIGTERM'));
+let readerIsGone = false;
+process.stdout.on('error', () => {
+  if (!readerIsGone) process.kill(process.pid, 'SIGTERM');
+  readerIsGone = true;
+});
 
 try {
   await program.parseAsync();

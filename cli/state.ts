@@ -71,6 +71,11 @@ export function unregister(name: string, pid: number): void {
   }
 }
 
+/** True while a process of that id runs and is a saeflow command. */
+export function isSaeflow(pid: number): boolean {
+  return isAlive(pid) && commandLineOf(pid).includes('saeflow');
+}
+
 function commandLineOf(pid: number): string {
   try {
     return readFileSync(`/proc/${pid}/cmdline`, 'utf8').replaceAll('\0', ' ');

@@ -134,6 +134,32 @@ describe('saeflow', () => {
     expect(made(await reportOf('stopped'))).toEqual(['trainTransformer', 'sampleActivations', 'trainSae', 'exportDashboard']);
   }, limit);
 
+  it('goes on with the worker that a killed command left behind, and ends it', async () => {
+    const args = [...tiny, '--name', 'killed', '--set', 'transformer.training.steps=300', '--set', 'seed=3'];
+    const { child, output, ended } = startCli(folder, args);
+    while (!/trainTransformer: running/.test(output.stdout) && child.exitCode === null) await sleep(100);
+    child.kill('SIGKILL');
+    await ended;
+    const pidIn = (file: string) => (JSON.parse(readFileSync(join(folder, '.saeflow', file), 'utf8')) as { pid: number }).pid;
+    const worker = pidIn('worker.json');
+    expect(isAlive(worker)).toBe(true);
+    const resumed = await succeed(...args);
+    expect(resumed.stdout).toContain('going on with saeflow/killed/');
+    expect(resumed.stdout).not.toContain('unexpectedly');
+    expect(isAlive(worker)).toBe(false);
+    await succeed('stop');
+  }, limit);
+
+  it('is stopped from another terminal as by Ctrl-C', async () => {
+    const { child, output, ended } = startCli(folder, [...tiny, '--name', 'ended', '--set', 'transformer.training.steps=2000', '--set', 'seed=4']);
+    while (!/trainTransformer: running/.test(output.stdout) && child.exitCode === null) await sleep(100);
+    expect((await succeed('stop')).stdout).toContain(`stopped the command that ran (pid ${child.pid})`);
+    const { exitCode, stdout } = await ended;
+    expect(exitCode).toBe(130);
+    expect(stdout).toContain('stopped; run the same command again to go on');
+    expect(existsSync(join(folder, '.saeflow/server.json'))).toBe(false);
+  }, limit);
+
   it('lets a person pause a run, and decide about a shard that failed', async () => {
     const corpus = join(folder, 'torn.jsonl');
     await writeTestCorpus(corpus);
