@@ -18,6 +18,8 @@ export interface ComputeProcessOptions {
   env?: Record<string, string | undefined>;
   /** How long a job may take to reach a step boundary after it was told to stop. */
   stopGraceMs?: number;
+  /** A process that reports nothing for this long hangs: it is ended, and the next attempt goes on from its checkpoint. */
+  silenceLimitMs?: number;
   /** Takes what the process writes to stdout and stderr; default: this process' stderr. */
   onLine?: (line: string) => void;
 }
@@ -36,6 +38,8 @@ interface Child {
 
 const keptLines = 20;
 const killAfterTerminateMs = 5_000;
+/** Longer than the longest step of any preset on two cores (half a million tokens: half a minute) by far. */
+const usualSilenceLimitMs = 15 * 60_000;
 /** What libtensorflow writes on loading whatever the log level. */
 const noise = /^(WARNING: All log messages before absl::InitializeLog|[IW]0000 .*oneDNN custom operations are on)/;
 // By absolute path, so that it does not matter in which folder the worker was started.
@@ -103,6 +107,12 @@ export class ComputeProcess {
   private async converse(child: Child, job: Job, signal: AbortSignal | undefined, onProgress: (progress: JobProgress) => void): Promise<unknown> {
     const id = this.nextId++;
     const timers: NodeJS.Timeout[] = [];
+    const { silenceLimitMs = usualSilenceLimitMs } = this.options;
+    const silence = setTimeout(() => {
+      child.lastLines.push(`(no progress for ${silenceLimitMs / 1_000} s: it was taken to hang)`);
+      child.process.kill('SIGKILL');
+    }, silenceLimitMs);
+    timers.push(silence);
     let listen: (raw: unknown) => void = () => undefined;
     const stop = () => {
       tell(child, { type: 'stop', id });
@@ -116,6 +126,7 @@ export class ComputeProcess {
           if (!parsed.success) return reject(malformed(parsed.error.message));
           const message = parsed.data;
           if (message.type === 'ready' || message.id !== id) return;
+          silence.refresh();
           if (message.type === 'progress') onProgress(message.progress);
           else if (message.type === 'done') resolve(message.result);
           else reject(message.type === 'stopped' ? stoppedError(signal) : errorOf(message));

@@ -49,6 +49,19 @@ afterEach(async () => {
 });
 
 describe('a compute process', () => {
+  it('that hangs is ended, and the next attempt goes on from its checkpoint', async () => {
+    const store = storeFolder();
+    const compute = newProcess({ silenceLimitMs: 1_000 });
+    const { seen, onProgress } = progressThat(({ checkpointStep }) => (checkpointStep ?? 0) >= 10);
+    const hanging = compute.run(segmentJob(store, 400), { onProgress });
+    const refused = expect(hanging).rejects.toThrow(/was ended by SIGKILL[^]*no progress for 1 s/);
+    await seen;
+    process.kill(compute.pid!, 'SIGSTOP');
+    await refused;
+    const { metrics } = await compute.run(segmentJob(store, 60));
+    expect(metrics['startedAt']).toBeGreaterThanOrEqual(10);
+  });
+
   it('is started by the first job and kept for the next ones', async () => {
     const compute = newProcess();
     expect(compute.pid).toBeUndefined();
