@@ -72,6 +72,24 @@ export const losses = z.strictObject({ clean: z.number(), reconstructed: z.numbe
 export const curve = z.strictObject({ name: z.string(), unit: z.string(), steps: z.array(z.number()), values: z.array(z.number()) });
 export type Curve = z.infer<typeof curve>;
 
+/** SPEC §5 on held-out tokens: means over tokens, and how many features fired at all. */
+export const saeMetrics = z.strictObject({
+  /** Features active on a token. */
+  l0: z.number(),
+  /** Sum of a token's activations. */
+  l1: z.number(),
+  /** Squared error per component, in units of the hooked activation. */
+  mse: z.number(),
+  /** Fraction of variance unexplained. */
+  fvu: z.number(),
+  lossRecovered: z.number(),
+  /** Nats per token. */
+  losses,
+  alive: z.int(),
+  dead: z.int(),
+  ultraLow: z.int(),
+});
+
 /** site/data/run.json: what the run is and how well it went. */
 export const runPage = z.strictObject({
   hook: z.string(),
@@ -80,17 +98,7 @@ export const runPage = z.strictObject({
   /** Held-out tokens that were read. */
   tokens: z.int().positive(),
   transformer: z.strictObject({ valLoss: z.number(), unigramLoss: z.number(), parameters: z.int() }),
-  sae: z.strictObject({
-    l0: z.number(),
-    l1: z.number(),
-    mse: z.number(),
-    fvu: z.number(),
-    lossRecovered: z.number(),
-    losses,
-    alive: z.int(),
-    dead: z.int(),
-    ultraLow: z.int(),
-  }),
+  sae: saeMetrics,
   resamplings: z.array(z.strictObject({ step: z.int(), dead: z.int(), resampled: z.int() })),
   curves: z.strictObject({ transformer: z.array(curve), sae: z.array(curve) }),
   lineage: z.array(z.strictObject({ stage: z.string(), key: z.string(), config: z.unknown() })),

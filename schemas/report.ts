@@ -1,7 +1,7 @@
 // report.json: what a run made and how well, every number computed on held-out tokens. Read by `saeflow report --json`
 // and by whoever compares runs.
 import { z } from 'zod';
-import { losses } from './dashboard.ts';
+import { saeMetrics } from './dashboard.ts';
 import { sha256Hex, stageName } from './stages.ts';
 
 const loss = z.number();
@@ -14,21 +14,12 @@ export const resamplingRecordSummary = z.strictObject({
   lossAfter: loss,
 });
 
-export const saeReport = z.strictObject({
+export const saeReport = saeMetrics.extend({
   name: z.string(),
   hook: z.string(),
   features: z.int(),
-  l0: z.number(),
-  l1: z.number(),
-  mse: z.number(),
-  fvu: z.number(),
-  lossRecovered: z.number(),
-  losses,
-  /** Held-out tokens over which the numbers above are means. */
+  /** Held-out tokens over which the metrics are means. */
   tokens: z.int(),
-  alive: z.int(),
-  dead: z.int(),
-  ultraLow: z.int(),
   /** Features whose top examples all come from documents of one language or kind. */
   pureFeatures: z.record(z.string(), z.int()),
   resamplings: z.array(resamplingRecordSummary),

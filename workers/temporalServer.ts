@@ -9,6 +9,7 @@ import { join, resolve } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Connection } from '@temporalio/client';
 import { UserError } from '../schemas/errors.ts';
+import { searchAttributes } from '../schemas/progress.ts';
 import { isAlive, withLock } from '../setup/lock.ts';
 
 /** How to run the server. */
@@ -44,14 +45,6 @@ interface Registration {
   uiUrl: string;
   startedAt: string;
 }
-
-/** Search attributes of saeflow's workflows, with Temporal's type names. */
-export const searchAttributes = {
-  SaeflowStage: 'Keyword',
-  SaeflowRun: 'Keyword',
-  SaeflowFailedShards: 'Int',
-  SaeflowConfigHash: 'Keyword',
-} as const;
 
 // Temporal's own Keyword = 2, Int = 3 (temporal.api.enums.v1.IndexedValueType).
 const indexedValueType = { Keyword: 2, Int: 3 } as const;
