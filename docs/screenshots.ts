@@ -6,7 +6,6 @@ import { chromium, type Page } from 'playwright-core';
 import { openStore } from '../data/artifactStore.ts';
 import { findReport } from '../cli/reports.ts';
 import { requireTemporal, workflowUrl } from '../cli/connection.ts';
-import { findRun } from '../cli/runs.ts';
 import { siteFolder } from '../cli/site.ts';
 import { storeUri } from '../cli/state.ts';
 import { serveSite } from '../dashboard/serve.ts';
@@ -14,7 +13,7 @@ import { featureIndex } from '../schemas/dashboard.ts';
 import { findBrowser } from '../setup/browser.ts';
 
 const folder = fileURLToPath(new URL('images/', import.meta.url));
-const languages = ['de', 'ja', 'ru', 'code'];
+const languages = ['de', 'ja'];
 
 await mkdir(folder, { recursive: true });
 const uri = storeUri();
@@ -47,24 +46,26 @@ async function shootDashboard(page: Page): Promise<void> {
   }
 }
 
+/** The SAE's training, where segments and resamplings alternate. */
 async function shootTimeline(page: Page): Promise<void> {
+  const { key } = report.stages.find(({ name }) => name === 'trainSae')!;
   const temporal = await requireTemporal();
   try {
-    const workflowId = await findRun(temporal.client, report.run);
-    const { runId } = await temporal.client.workflow.getHandle(workflowId).describe();
-    const url = workflowUrl(temporal, workflowId);
+    const url = workflowUrl(temporal, `saeflow/trainSae/${key.slice(0, 12)}`);
     if (url === undefined) return;
-    await page.goto(`${url}/${runId}/timeline`);
+    await page.setViewportSize({ width: 1440, height: 1300 });
+    await page.goto(url);
     await page.waitForLoadState('networkidle');
     await page.waitForTimeout(3_000);
-    await save(page, 'timeline');
+    const heading = await page.getByRole('heading', { name: 'Event History' }).boundingBox();
+    await save(page, 'timeline', heading === null ? undefined : { x: 64, y: heading.y - 10, width: 1376, height: 1300 - heading.y });
   } finally {
     await temporal.close();
   }
 }
 
-async function save(page: Page, name: string): Promise<void> {
+async function save(page: Page, name: string, clip?: { x: number; y: number; width: number; height: number }): Promise<void> {
   const path = `${folder}${name}.png`;
-  await page.screenshot({ path });
+  await page.screenshot(clip === undefined ? { path } : { path, clip });
   console.log(path);
 }

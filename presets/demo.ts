@@ -34,8 +34,8 @@ export const demo: PipelineInput = {
       // Twice the MLP. Of 2,048 features a third to a half starved in a run this short (density below 1e-5).
       features: 1_024,
       // For inputs of unit mean square. λ rises over the first 320 steps: features find directions before sparsity bites,
-      // which halved the unexplained variance at the same L0 (docs/demo-sweep.md).
-      l1Coefficient: 7e-3,
+      // which halved the unexplained variance at the same L0; 7e-3 gave an L0 of 16.5 (docs/demo-sweep.md).
+      l1Coefficient: 8e-3,
       l1WarmupSteps: 320,
       normalizeActivations: 'unit-mean-square',
       learningRate: 1e-3,
