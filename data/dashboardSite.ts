@@ -8,6 +8,7 @@ import { resamplingResult } from '../schemas/jobs.ts';
 import type { ArtifactId, SpecOf, StageName } from '../schemas/stages.ts';
 import { artifactPath, readManifest, readSpec } from './artifact.ts';
 import type { ArtifactStore } from './artifactStore.ts';
+import { evaluationOf, type Evaluation, type EvaluationSums } from './evaluation.ts';
 import { decodeSafetensors } from './safetensors.ts';
 import { createTokenizer } from './tokenizer.ts';
 
@@ -27,24 +28,13 @@ export function blockReceipt(shards: number, block: number): number {
   return shards + block;
 }
 
-/** Mean of the sums that shards reported, and the SAE's metrics (SPEC §5): the numbers every report shows. */
-export interface Evaluation {
-  tokens: number;
-  losses: RunPage['sae']['losses'];
-  lossRecovered: number;
-  l0: number;
-  l1: number;
-  mse: number;
-  fvu: number;
-}
-
 /** Writes index.json, vocabulary.json and run.json from the parts in the store; returns them as files of the artifact. */
 export async function finishSite(store: ArtifactStore, id: ArtifactId, spec: SpecOf<'exportDashboard'>, receipts: Receipt[]): Promise<{ files: FileEntry[]; metrics: Record<string, number> }> {
   const tokenizeSpec = await inputSpec(store, 'tokenize', spec.inputs.tokenize);
   const saeSpec = await inputSpec(store, 'trainSae', spec.inputs.trainSae);
   const read = receipts.filter(({ metrics }) => metrics['tokens'] !== undefined);
   const blocks = receipts.filter(({ metrics }) => metrics['features'] !== undefined);
-  const evaluation = await evaluationOf(store, id, read);
+  const evaluation = await evaluationOfShards(store, id, read);
   const index = await indexOf(store, id, blocks, saeSpec.config.sae.features);
   const counts = countFeatures(index);
   const page = await runPageOf(store, spec, evaluation, index, counts);
@@ -58,29 +48,18 @@ export async function finishSite(store: ArtifactStore, id: ArtifactId, spec: Spe
   return { files, metrics: { ...rest, lossClean: losses.clean, lossReconstructed: losses.reconstructed, lossZero: losses.zero, lossMean: losses.mean, ...counts } };
 }
 
-async function evaluationOf(store: ArtifactStore, id: ArtifactId, read: Receipt[]): Promise<Evaluation> {
-  const total = (name: string) => read.reduce((sum, { metrics }) => sum + metrics[name]!, 0);
-  const tokens = total('tokens');
-  let sum: Float64Array | undefined;
+async function evaluationOfShards(store: ArtifactStore, id: ArtifactId, read: Receipt[]): Promise<Evaluation> {
+  const total = (name: keyof EvaluationSums) => read.reduce((sum, { metrics }) => sum + metrics[name]!, 0);
+  let columnSums: Float64Array | undefined;
   for (const { files } of read) {
     const { tensors } = decodeSafetensors(await store.get(artifactPath(id, files[0]!.path)));
     const part = tensors['sum']!.data as Float32Array;
-    sum ??= new Float64Array(part.length);
-    part.forEach((value, column) => (sum![column]! += value));
+    columnSums ??= new Float64Array(part.length);
+    part.forEach((value, column) => (columnSums![column]! += value));
   }
-  if (sum === undefined) throw new UserError(`${id.stage}/${id.key}: no shard of held-out tokens was read`, 'Retry the failed shards.');
-  const losses = { clean: total('clean') / tokens, reconstructed: total('reconstructed') / tokens, zero: total('zero') / tokens, mean: total('mean') / tokens };
-  // Σ‖x − mean‖² = Σ‖x‖² − n‖mean‖²
-  const variance = total('squares') - sum.reduce((squares, value) => squares + value * value, 0) / tokens;
-  return {
-    tokens,
-    losses,
-    lossRecovered: (losses.zero - losses.reconstructed) / (losses.zero - losses.clean),
-    l0: total('l0') / tokens,
-    l1: total('l1') / tokens,
-    mse: total('squaredError') / (tokens * sum.length),
-    fvu: total('squaredError') / variance,
-  };
+  if (columnSums === undefined) throw new UserError(`${id.stage}/${id.key}: no shard of held-out tokens was read`, 'Retry the failed shards.');
+  const names = ['tokens', 'clean', 'reconstructed', 'zero', 'mean', 'l0', 'l1', 'squaredError', 'squares'] as const;
+  return evaluationOf(Object.fromEntries(names.map((name) => [name, total(name)])) as unknown as EvaluationSums, columnSums);
 }
 
 const indexColumns = featureIndex.omit({ features: true });
