@@ -22,14 +22,14 @@ import { writeTestCorpus } from '../corpus.ts';
 import { runPipeline } from '../stages/runInProcess.ts';
 import { Processes, type Victim } from './processes.ts';
 
-/** Tiny, but every stage takes many times as long as a kill needs to find it at work. */
+/** Tiny, but shards and segments last many times longer than the two seconds between heartbeats, by which a kill finds its stage at work. */
 const overrides: { preset: string } & PipelineInput = {
   preset: 'tiny',
   tokenize: { heldOutFraction: 0.3, shardBytes: 64 * 2 ** 10 },
   transformer: { training: { steps: 1_200, evaluateEverySteps: 300, checkpointEverySteps: 20 } },
   activations: { prompts: 4_000, positionsPerPrompt: 32, promptsPerShard: 2_000, batchPrompts: 1 },
   saes: [{ features: 512, epochs: 4, batchSize: 256, segmentSteps: 400, checkpointEverySteps: 20, resampling: { steps: [300, 700], deadWindowSteps: 200, candidates: 1_024 } }],
-  dashboard: { tokens: null, windowsPerShard: 64, batchWindows: 1, featuresPerBlock: 64 },
+  dashboard: { tokens: null, windowsPerShard: 2_048, batchWindows: 1, featuresPerBlock: 64 },
   execution: { concurrency: 2, shardAttempts: 20 },
 };
 const longStages: StageName[] = ['trainTransformer', 'sampleActivations', 'trainSae', 'exportDashboard'];
