@@ -5,10 +5,11 @@ import type { FileEntry, Receipt } from '../schemas/artifact.ts';
 import { featureIndex, runPage, vocabulary, type Curve, type FeatureIndex, type RunPage } from '../schemas/dashboard.ts';
 import { UserError } from '../schemas/errors.ts';
 import { resamplingResult } from '../schemas/jobs.ts';
-import type { ArtifactId, SpecOf, StageName } from '../schemas/stages.ts';
+import type { ArtifactId, SpecOf } from '../schemas/stages.ts';
 import { artifactPath, readManifest, readSpec } from './artifact.ts';
 import type { ArtifactStore } from './artifactStore.ts';
 import { evaluationOf, type Evaluation, type EvaluationSums } from './evaluation.ts';
+import { specOf } from './inputs.ts';
 import { decodeSafetensors } from './safetensors.ts';
 import { createTokenizer } from './tokenizer.ts';
 
@@ -30,8 +31,8 @@ export function blockReceipt(shards: number, block: number): number {
 
 /** Writes index.json, vocabulary.json and run.json from the parts in the store; returns them as files of the artifact. */
 export async function finishSite(store: ArtifactStore, id: ArtifactId, spec: SpecOf<'exportDashboard'>, receipts: Receipt[]): Promise<{ files: FileEntry[]; metrics: Record<string, number> }> {
-  const tokenizeSpec = await inputSpec(store, 'tokenize', spec.inputs.tokenize);
-  const saeSpec = await inputSpec(store, 'trainSae', spec.inputs.trainSae);
+  const tokenizeSpec = await specOf(store, { stage: 'tokenize', key: spec.inputs.tokenize }, 'tokenize');
+  const saeSpec = await specOf(store, { stage: 'trainSae', key: spec.inputs.trainSae }, 'trainSae');
   const read = receipts.filter(({ metrics }) => metrics['tokens'] !== undefined);
   const blocks = receipts.filter(({ metrics }) => metrics['features'] !== undefined);
   const evaluation = await evaluationOfShards(store, id, read);
@@ -104,7 +105,7 @@ async function runPageOf(store: ArtifactStore, { inputs }: SpecOf<'exportDashboa
     readManifest(store, { stage: 'trainTransformer', key: inputs.trainTransformer }),
     readManifest(store, { stage: 'trainSae', key: inputs.trainSae }),
   ]);
-  const activations = await inputSpec(store, 'sampleActivations', inputs.sampleActivations);
+  const activations = await specOf(store, { stage: 'sampleActivations', key: inputs.sampleActivations }, 'sampleActivations');
   const { tokens, ...numbers } = evaluation;
   const resamplings = await rowsOf(store, { stage: 'trainSae', key: inputs.trainSae }, 'resamplings.jsonl', resamplingResult);
   const stages: ArtifactId[] = [
@@ -137,8 +138,4 @@ async function curvesOf(store: ArtifactStore, id: ArtifactId, units: Record<stri
 async function rowsOf<Row>(store: ArtifactStore, id: ArtifactId, path: string, schema: z.ZodType<Row>): Promise<Row[]> {
   const text = Buffer.from(await store.get(artifactPath(id, path))).toString();
   return text.split('\n').filter((line) => line !== '').map((line) => schema.parse(JSON.parse(line)));
-}
-
-async function inputSpec<Stage extends StageName>(store: ArtifactStore, stage: Stage, key: string): Promise<SpecOf<Stage>> {
-  return (await readSpec(store, { stage, key })) as SpecOf<Stage>;
 }

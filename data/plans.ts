@@ -1,15 +1,15 @@
 // How much work a stage is, from its spec and the manifests of its inputs: shards to fan out over, blocks of features,
 // milestones of training. Impossible combinations of configuration and data are refused here, before anything runs.
 import { z } from 'zod';
-import type { Manifest } from '../schemas/artifact.ts';
 import { UserError } from '../schemas/errors.ts';
 import type { StagePlan } from '../schemas/progress.ts';
-import type { SpecOf, StageName, StageSpec } from '../schemas/stages.ts';
-import { artifactPath, readManifest, readSpec, specKey } from './artifact.ts';
+import type { SpecOf, StageSpec } from '../schemas/stages.ts';
+import { artifactPath, specKey } from './artifact.ts';
 import type { ArtifactStore } from './artifactStore.ts';
 import { corpusFile } from './corpusFiles.ts';
 import { planCorpusShards } from './corpusShards.ts';
 import { heldOutWindows } from './heldOut.ts';
+import { manifestOf, specOf } from './inputs.ts';
 import { PromptPlan } from './promptPlan.ts';
 
 /** Where resolveCorpus keeps the list of files a corpus key stands for. */
@@ -36,11 +36,11 @@ export async function planStage(store: ArtifactStore, spec: StageSpec): Promise<
     case 'trainSae':
       return planTrainSae(store, spec);
     case 'exportDashboard': {
-      const tokenize = await finished(store, 'tokenize', spec.inputs.tokenize);
+      const tokenize = await manifestOf(store, 'tokenize', spec.inputs.tokenize);
       const contextLength = await contextLengthOf(store, spec.inputs.trainTransformer);
       const { dashboard } = spec.config;
       const windows = heldOutWindows(tokenize.metrics['heldOutTokens']!, contextLength, dashboard.tokens);
-      const sae = await specOfInput(store, 'trainSae', spec.inputs.trainSae);
+      const sae = await specOf(store, { stage: 'trainSae', key: spec.inputs.trainSae }, 'trainSae');
       return { ...nothing, shards: Math.ceil(windows / dashboard.windowsPerShard), blocks: Math.ceil(sae.config.sae.features / dashboard.featuresPerBlock) };
     }
   }
@@ -55,7 +55,7 @@ async function planTokenize(store: ArtifactStore, spec: SpecOf<'tokenize'>): Pro
 
 async function planTrainSae(store: ArtifactStore, spec: SpecOf<'trainSae'>): Promise<Work> {
   const { sae } = spec.config;
-  const activations = await finished(store, 'sampleActivations', spec.inputs.sampleActivations);
+  const activations = await manifestOf(store, 'sampleActivations', spec.inputs.sampleActivations);
   const vectors = activations.metrics['vectors']!;
   const steps = Math.floor((vectors * sae.epochs) / sae.batchSize);
   if (steps === 0) {
@@ -73,7 +73,7 @@ function milestonesOf(steps: number, every: number, extra: number[]): number[] {
 
 /** The prompts of a sampleActivations stage. Throws UserError when the corpus has too few tokens for it. */
 export async function promptPlanOf(store: ArtifactStore, spec: SpecOf<'sampleActivations'>): Promise<PromptPlan> {
-  const tokenize = await finished(store, 'tokenize', spec.inputs.tokenize);
+  const tokenize = await manifestOf(store, 'tokenize', spec.inputs.tokenize);
   const contextLength = await contextLengthOf(store, spec.inputs.trainTransformer);
   try {
     return new PromptPlan(spec.config.activations, spec.config.seed, contextLength, tokenize.metrics['trainTokens']!);
@@ -83,15 +83,5 @@ export async function promptPlanOf(store: ArtifactStore, spec: SpecOf<'sampleAct
 }
 
 async function contextLengthOf(store: ArtifactStore, key: string): Promise<number> {
-  return (await specOfInput(store, 'trainTransformer', key)).config.architecture.contextLength;
-}
-
-async function specOfInput<Stage extends StageName>(store: ArtifactStore, stage: Stage, key: string): Promise<SpecOf<Stage>> {
-  return (await readSpec(store, { stage, key })) as SpecOf<Stage>;
-}
-
-async function finished(store: ArtifactStore, stage: StageName, key: string): Promise<Manifest> {
-  const manifest = await readManifest(store, { stage, key });
-  if (manifest === null) throw new UserError(`${store.uri}/${stage}/${key} has no manifest: the ${stage} stage has not finished there`, `Run the ${stage} stage first, or point the worker at the store that holds it.`);
-  return manifest;
+  return (await specOf(store, { stage: 'trainTransformer', key: key }, 'trainTransformer')).config.architecture.contextLength;
 }

@@ -1,8 +1,8 @@
-// How stages open what earlier stages made: the spec of the artifact being made, manifests of its inputs, and the
-// model and SAE as tensors. A missing input is named with the stage that makes it.
+// How stages open what earlier stages made: tokens, and the model and SAE as tensors.
 import * as tf from '@tensorflow/tfjs-core';
-import { readManifest, readSpec, readVerified } from '../data/artifact.ts';
+import { readVerified } from '../data/artifact.ts';
 import type { ArtifactStore } from '../data/artifactStore.ts';
+import { manifestOf, specOf } from '../data/inputs.ts';
 import { decodeSafetensors } from '../data/safetensors.ts';
 import { TokenStream } from '../data/tokenStream.ts';
 import type { Split } from '../data/tokenShard.ts';
@@ -11,21 +11,6 @@ import type { SaeParameters } from '../model/sae.ts';
 import type { Manifest } from '../schemas/artifact.ts';
 import type { ArchitectureConfig } from '../schemas/config.ts';
 import { UserError } from '../schemas/errors.ts';
-import type { ArtifactId, SpecOf, StageName } from '../schemas/stages.ts';
-
-/** The spec of an artifact of a known stage. Throws UserError when the store has none, or one of another stage. */
-export async function specOf<Stage extends StageName>(store: ArtifactStore, id: ArtifactId, stage: Stage): Promise<SpecOf<Stage>> {
-  const spec = await readSpec(store, id);
-  if (spec.stage !== stage) throw new UserError(`${id.stage}/${id.key}/spec.json is of stage ${spec.stage}, not ${stage}`, 'Delete the folder and run again.');
-  return spec as SpecOf<Stage>;
-}
-
-/** The manifest of a finished artifact. Throws UserError when it is not finished. */
-export async function manifestOf(store: ArtifactStore, stage: StageName, key: string): Promise<Manifest> {
-  const manifest = await readManifest(store, { stage, key });
-  if (manifest === null) throw new UserError(`${store.uri}/${stage}/${key} has no manifest: the ${stage} stage has not finished there`, `Run the ${stage} stage first, or point the worker at the store that holds it.`);
-  return manifest;
-}
 
 /** The tokens of one split of a tokenize artifact, with its vocabulary size. */
 export async function openTokens(store: ArtifactStore, key: string, split: Split): Promise<{ tokens: TokenStream; vocabSize: number; manifest: Manifest }> {

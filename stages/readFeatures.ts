@@ -8,7 +8,8 @@ import type { Tap } from '../model/transformer.ts';
 import type { Receipt } from '../schemas/artifact.ts';
 import type { ArtifactId } from '../schemas/stages.ts';
 import { heldOutWindows } from '../data/heldOut.ts';
-import { openModel, openSae, openTokens, specOf } from './artifacts.ts';
+import { specOf } from '../data/inputs.ts';
+import { openModel, openSae, openTokens } from './artifacts.ts';
 import { breathe, StoppedError, type JobContext } from './context.ts';
 import { sequences } from './trainTransformer.ts';
 

@@ -13,7 +13,7 @@ import type { SaeConfig } from '../schemas/config.ts';
 import { UserError } from '../schemas/errors.ts';
 import { resamplingResult } from '../schemas/jobs.ts';
 import type { ArtifactId } from '../schemas/stages.ts';
-import { manifestOf, specOf } from './artifacts.ts';
+import { manifestOf, specOf } from '../data/inputs.ts';
 import type { JobContext } from './context.ts';
 import { fromTensors, toTensors } from './tensorFiles.ts';
 

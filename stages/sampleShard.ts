@@ -7,7 +7,8 @@ import { PromptPlan } from '../data/promptPlan.ts';
 import { documentIndexAt } from '../data/tokenStream.ts';
 import type { Receipt } from '../schemas/artifact.ts';
 import type { ArtifactId } from '../schemas/stages.ts';
-import { openModel, openTokens, specOf } from './artifacts.ts';
+import { specOf } from '../data/inputs.ts';
+import { openModel, openTokens } from './artifacts.ts';
 import { breathe, StoppedError, type JobContext } from './context.ts';
 
 /** Samples prompts [shard · promptsPerShard, …) of the plan. */

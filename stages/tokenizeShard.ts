@@ -8,7 +8,7 @@ import { createTokenizer } from '../data/tokenizer.ts';
 import type { FileEntry, Receipt } from '../schemas/artifact.ts';
 import { UserError } from '../schemas/errors.ts';
 import type { ArtifactId } from '../schemas/stages.ts';
-import { specOf } from './artifacts.ts';
+import { specOf } from '../data/inputs.ts';
 import { breathe, StoppedError, type JobContext } from './context.ts';
 
 /** Tokenizes shard `shard` of the plan. Throws UserError for a corpus that can't be read. */

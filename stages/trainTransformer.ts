@@ -16,7 +16,8 @@ import { UserError } from '../schemas/errors.ts';
 import type { SegmentResult } from '../schemas/jobs.ts';
 import { RandomStream } from '../schemas/random.ts';
 import type { ArtifactId } from '../schemas/stages.ts';
-import { openTokens, specOf } from './artifacts.ts';
+import { specOf } from '../data/inputs.ts';
+import { openTokens } from './artifacts.ts';
 import { breathe, StoppedError, type JobContext } from './context.ts';
 import { fromTensors, toTensors } from './tensorFiles.ts';
 

@@ -13,7 +13,8 @@ import type { DashboardConfig } from '../schemas/config.ts';
 import { featuresPerChunk, type FeaturePage } from '../schemas/dashboard.ts';
 import { UserError } from '../schemas/errors.ts';
 import type { ArtifactId } from '../schemas/stages.ts';
-import { openModel, openSae, openTokens, specOf } from './artifacts.ts';
+import { specOf } from '../data/inputs.ts';
+import { openModel, openSae, openTokens } from './artifacts.ts';
 import { breathe, StoppedError, type JobContext } from './context.ts';
 
 /** Writes features [block · featuresPerBlock, …). */
