@@ -1,14 +1,7 @@
 // Resampling of dead neurons (Bricken et al. 2023, appendix; SPEC §4) on plain arrays: which source vectors are drawn,
 // what the dead features become, and the record that lets anyone check it.
 import type { ResamplingConfig } from '../schemas/config.ts';
-
-/** Weights and Adam moments as arrays; changed in place. W_enc [d, F], b_enc [F], W_dec [F, d], b_dec [d]. */
-export interface SaeArrays {
-  W_enc: Float32Array;
-  b_enc: Float32Array;
-  W_dec: Float32Array;
-  b_dec: Float32Array;
-}
+import type { SaeArrays } from './sae.ts';
 
 export interface Replacement {
   feature: number;
@@ -46,7 +39,7 @@ export function drawByLoss(losses: Float32Array, uniforms: Iterable<number>): nu
 }
 
 /**
- * Gives each dead feature the direction of its drawn candidate: decoder row of unit norm, encoder column of
+ * Changes `weights` and `moments` in place: gives each dead feature the direction of its drawn candidate: decoder row of unit norm, encoder column of
  * `encoderNormScale` × the alive columns' mean norm, encoder bias 0, Adam's moments of exactly these entries 0.
  *
  * @param candidates [n · d]

@@ -1,10 +1,9 @@
-// The sparse autoencoder of Bricken et al. 2023 and its training step, in one file, with hand-written gradients:
+// The sparse autoencoder of Bricken et al. 2023 in one file, with hand-written gradients; saeTrainer.ts steps it:
 //   f = ReLU((x − b_dec) · W_enc + b_enc),  x̂ = f · W_dec + b_dec.
 // Parameters keep SAELens's names and layout: W_enc [d, F], b_enc [F], W_dec [F, d], b_dec [d].
 import * as tf from '@tensorflow/tfjs-core';
 import type { SaeConfig } from '../schemas/config.ts';
 import { RandomStream } from '../schemas/random.ts';
-import { adamStep, type Moments } from './adam.ts';
 import { matMul } from './kernels.ts';
 
 export interface SaeParameters {
@@ -15,11 +14,19 @@ export interface SaeParameters {
 }
 export const saeParameterNames = ['W_enc', 'b_enc', 'W_dec', 'b_dec'] as const;
 
+/** Weights, or moments, as arrays in the layout of the files: W_enc [d, F], b_enc [F], W_dec [F, d], b_dec [d]. */
+export interface SaeArrays {
+  W_enc: Float32Array;
+  b_enc: Float32Array;
+  W_dec: Float32Array;
+  b_dec: Float32Array;
+}
+
 /**
  * Initial weights (SPEC §4): Kaiming-uniform as PyTorch's Linear, decoder rows of unit norm, b_dec as given
  * (the geometric median) or Linear's own. Keyed by seed.
  */
-export function initialSae(d: number, features: number, seed: number, decoderBias?: Float32Array): Record<keyof SaeParameters, { shape: number[]; data: Float32Array }> {
+export function initialSae(d: number, features: number, seed: number, decoderBias?: Float32Array): SaeArrays {
   const uniform = (name: string, size: number, bound: number) => {
     const stream = new RandomStream(seed, 'trainSae', 'init', name);
     return Float32Array.from({ length: size }, () => (2 * stream.uniform() - 1) * bound);
@@ -32,10 +39,10 @@ export function initialSae(d: number, features: number, seed: number, decoderBia
     for (let column = 0; column < d; column++) decoder[row * d + column]! *= inverse;
   }
   return {
-    W_enc: { shape: [d, features], data: uniform('W_enc', d * features, 1 / Math.sqrt(d)) },
-    b_enc: { shape: [features], data: uniform('b_enc', features, 1 / Math.sqrt(d)) },
-    W_dec: { shape: [features, d], data: decoder },
-    b_dec: { shape: [d], data: decoderBias ?? uniform('b_dec', d, 1 / Math.sqrt(features)) },
+    W_enc: uniform('W_enc', d * features, 1 / Math.sqrt(d)),
+    b_enc: uniform('b_enc', features, 1 / Math.sqrt(d)),
+    W_dec: decoder,
+    b_dec: decoderBias ?? uniform('b_dec', d, 1 / Math.sqrt(features)),
   };
 }
 
@@ -113,37 +120,6 @@ export function saeSchedule(step: number, totalSteps: number, config: SaeConfig)
   const rewarm = config.resampling.rewarmupSteps > 0 && since < config.resampling.rewarmupSteps ? (since + 1) / (config.resampling.rewarmupSteps + 1) : 1;
   const l1Warmup = config.l1WarmupSteps > 0 ? Math.min(1, (step + 1) / config.l1WarmupSteps) : 1;
   return { learningRate: config.learningRate * decay * rewarm, l1Coefficient: config.l1Coefficient * l1Warmup };
-}
-
-/**
- * One step: gradient with the decoder's parallel part removed, Adam, decoder rows back to unit norm (every step [P]).
- * Replaces the tensors in `sae` and `moments`.
- *
- * @param step 0-based
- * @returns loss, mean squared error per component, L1, L0 (means over the batch) and the vectors that fired each feature [F]
- */
-export function saeTrainStep(
-  sae: SaeParameters,
-  moments: Moments,
-  x: tf.Tensor2D,
-  step: number,
-  totalSteps: number,
-  config: SaeConfig,
-): { loss: number; mse: number; l1: number; l0: number; fired: Float32Array } {
-  const { learningRate, l1Coefficient } = saeSchedule(step, totalSteps, config);
-  const { losses, fired, gradients } = saeLossAndGradients(sae, x, l1Coefficient, config.lossConvention);
-  const projected = projectDecoderGradient(gradients.W_dec as tf.Tensor2D, sae.W_dec);
-  gradients.W_dec.dispose();
-  const parameters: Record<string, tf.Tensor> = { ...sae };
-  adamStep(parameters, { ...gradients, W_dec: projected }, moments, step + 1, learningRate, config);
-  const decoder = parameters['W_dec'] as tf.Tensor2D;
-  Object.assign(sae, parameters, { W_dec: unitRows(decoder) });
-  const [loss, mse, l1] = losses.dataSync() as Float32Array;
-  const firedCounts = fired.dataSync() as Float32Array;
-  tf.dispose([decoder, projected, gradients.W_enc, gradients.b_enc, gradients.b_dec, losses, fired]);
-  let firings = 0;
-  for (const count of firedCounts) firings += count;
-  return { loss: loss!, mse: mse!, l1: l1!, l0: firings / x.shape[0], fired: firedCounts };
 }
 
 /** ‖x − x̂‖² / d + λ·Σ|f| of each vector (loss of SPEC §4, by vector). x [n, d] → [n]. */

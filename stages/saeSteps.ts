@@ -1,5 +1,5 @@
 // Steps of an SAE's training between two milestones, with checkpoints on the way.
-import { saeTrainStep } from '../model/sae.ts';
+import { saeSchedule } from '../model/sae.ts';
 import { UserError } from '../schemas/errors.ts';
 import { breathe, StoppedError, type JobContext } from './context.ts';
 import { resampleNow } from './saeResampling.ts';
@@ -15,13 +15,14 @@ export async function trainTo(training: SaeTraining, toStep: number, context: Jo
   while (training.step < toStep) {
     if (resamplingIsDue(training)) await resampleNow(training, context);
     const x = await batchAt(training, training.step);
-    const { loss, mse, l1, l0, fired } = saeTrainStep(training.sae, training.moments, x, training.step, totalSteps, config);
-    x.dispose();
+    const rates = saeSchedule(training.step, totalSteps, config);
+    const { loss, mse, l1, l0, fired } = training.trainer.step(x, training.step + 1, rates, state.lastL0);
     if (!Number.isFinite(loss)) {
       throw new UserError(`SAE training diverged at step ${training.step}: loss ${loss} (batch ${training.step} of the shuffled reader)`, 'The last good checkpoint is kept. Lower saes[].learningRate.');
     }
     for (let feature = 0; feature < fired.length; feature++) if (fired[feature]! > 0) lastFired[feature] = training.step;
     training.step++;
+    state.lastL0 = l0;
     const { sums } = state;
     state.sums = { loss: sums.loss + loss, mse: sums.mse + mse, l1: sums.l1 + l1, l0: sums.l0 + l0, steps: sums.steps + 1 };
     const dead = deadNow(training).length;

@@ -1,21 +1,19 @@
 // The state of an SAE's training and how it is kept: weights, moments, step, last firing of each feature, the log. The
 // reader of activations is a pure function of the step, so the data cursor is the step itself.
-import * as tf from '@tensorflow/tfjs-core';
 import { z } from 'zod';
 import { decodeActivationShard } from '../data/activationShard.ts';
 import { readVerified } from '../data/artifact.ts';
 import { latestCheckpoint, saveCheckpoint } from '../data/checkpoint.ts';
 import { ShuffledReader } from '../data/shuffledReader.ts';
-import { zeroMoments, type Moments } from '../model/adam.ts';
 import { deadFeatures } from '../model/resampling.ts';
-import type { SaeParameters } from '../model/sae.ts';
+import { saeParameterNames, type SaeArrays } from '../model/sae.ts';
+import { openSaeTrainer, zeroSaeArrays, type SaeTrainer } from '../model/saeTrainer.ts';
 import type { SaeConfig } from '../schemas/config.ts';
 import { UserError } from '../schemas/errors.ts';
 import { resamplingResult } from '../schemas/jobs.ts';
 import type { ArtifactId } from '../schemas/stages.ts';
 import { manifestOf, specOf } from '../data/inputs.ts';
 import type { JobContext } from './context.ts';
-import { fromTensors, toTensors } from './tensorFiles.ts';
 
 const logRow = z.strictObject({ step: z.int(), loss: z.number(), mse: z.number(), l1: z.number(), l0: z.number(), dead: z.int() });
 export const saeState = z.strictObject({
@@ -26,6 +24,8 @@ export const saeState = z.strictObject({
   resamplings: z.array(resamplingResult),
   /** Sums since the last row of the log. */
   sums: z.strictObject({ loss: z.number(), mse: z.number(), l1: z.number(), l0: z.number(), steps: z.int() }),
+  /** L0 of the step before: it chooses the next step's path (model/saeTrainer.ts). */
+  lastL0: z.number().nonnegative().optional(),
   seconds: z.number().nonnegative(),
 });
 export type SaeState = z.infer<typeof saeState>;
@@ -39,8 +39,7 @@ export interface SaeTraining {
   d: number;
   hook: string;
   totalSteps: number;
-  sae: SaeParameters;
-  moments: Moments;
+  trainer: SaeTrainer;
   /** Mean training activation [d], for mean ablation. */
   mean: Float32Array;
   /** Last 0-based step on which each feature fired, −1 for never. */
@@ -73,11 +72,10 @@ export async function openTraining(id: ArtifactId, context: JobContext): Promise
   const setting = await openSetting(id, context);
   const checkpoint = await latestCheckpoint(context.store, id, saeState);
   if (checkpoint === null) throw new UserError(`${id.stage}/${id.key} has no usable checkpoint`, 'Delete the artifact folder and run again: initialiseSae writes the first one.');
-  const part = (prefix: string) => toTensors(checkpoint.tensors, prefix);
+  const part = (prefix: string) => Object.fromEntries(saeParameterNames.map((name) => [name, checkpoint.tensors[`${prefix}${name}`]!.data])) as unknown as SaeArrays;
   return {
     ...setting,
-    sae: part('param.') as unknown as SaeParameters,
-    moments: { m: part('m.'), v: part('v.') },
+    trainer: openSaeTrainer({ weights: part('param.'), m: part('m.'), v: part('v.') }, setting.config),
     mean: checkpoint.tensors['mean']!.data as Float32Array,
     // a copy: training writes to it
     lastFired: Int32Array.from(checkpoint.tensors['lastFired']!.data as Int32Array),
@@ -87,38 +85,40 @@ export async function openTraining(id: ArtifactId, context: JobContext): Promise
 }
 
 /** A training at step 0 with the given weights. */
-export function startTraining(setting: SaeSetting, weights: Record<string, { shape: number[]; data: Float32Array }>, mean: Float32Array, scale: number, medianIterations: number): SaeTraining {
-  const sae = toTensors(weights);
+export function startTraining(setting: SaeSetting, weights: SaeArrays, mean: Float32Array, scale: number, medianIterations: number): SaeTraining {
+  const { d, config } = setting;
+  const zeros = () => zeroSaeArrays(d, config.features);
+  const trainer = openSaeTrainer({ weights, m: zeros(), v: zeros() }, config);
   const state: SaeState = { scale, medianIterations, log: [], resamplings: [], sums: zeroSums, seconds: 0 };
-  return { ...setting, sae: sae as unknown as SaeParameters, moments: zeroMoments(sae), mean, lastFired: new Int32Array(setting.config.features).fill(-1), step: 0, state };
+  return { ...setting, trainer, mean, lastFired: new Int32Array(config.features).fill(-1), step: 0, state };
 }
 
 export async function saveTraining(training: SaeTraining, context: JobContext): Promise<void> {
-  const { sae, moments, lastFired, mean } = training;
+  const { trainer, lastFired, mean } = training;
+  const { weights, m, v } = trainer.arrays();
   const tensors = {
-    ...fromTensors({ ...sae }, 'param.'),
-    ...fromTensors(moments.m, 'm.'),
-    ...fromTensors(moments.v, 'v.'),
+    ...tensorsOf(training, weights, 'param.'),
+    ...tensorsOf(training, m, 'm.'),
+    ...tensorsOf(training, v, 'v.'),
     lastFired: { shape: [lastFired.length], data: Int32Array.from(lastFired) },
     mean: { shape: [mean.length], data: Float32Array.from(mean) },
   };
   await saveCheckpoint(context.store, training.id, training.step, tensors, training.state);
 }
 
-/** Batch `step` in training units. [batchSize, d]. */
-export async function batchAt({ reader, config, d, state }: SaeTraining, step: number): Promise<tf.Tensor2D> {
-  const x = tf.tensor2d(await reader.read(step), [config.batchSize, d]);
-  if (state.scale === 1) return x;
-  const scaled = tf.mul<tf.Tensor2D>(x, state.scale);
-  x.dispose();
-  return scaled;
+/** Arrays with the shapes that files give them, each name with the prefix before it. */
+export function tensorsOf({ d, config: { features } }: SaeSetting, arrays: SaeArrays, prefix = ''): Record<string, { shape: number[]; data: Float32Array }> {
+  const shapes: Record<keyof SaeArrays, number[]> = { W_enc: [d, features], b_enc: [features], W_dec: [features, d], b_dec: [d] };
+  return Object.fromEntries(saeParameterNames.map((name) => [`${prefix}${name}`, { shape: shapes[name], data: arrays[name] }]));
+}
+
+/** Batch `step` in training units, [batchSize, d]. */
+export async function batchAt({ reader, state }: SaeTraining, step: number): Promise<Float32Array> {
+  const x = await reader.read(step);
+  return state.scale === 1 ? x : x.map((value) => value * state.scale);
 }
 
 /** Features dead as of the training's step; before a whole window has passed, those that never fired. */
 export function deadNow({ lastFired, step, config }: SaeTraining): number[] {
   return deadFeatures(lastFired, step, Math.min(step, config.resampling.deadWindowSteps));
-}
-
-export function disposeTraining({ sae, moments }: SaeTraining): void {
-  tf.dispose([{ ...sae }, moments.m, moments.v]);
 }

@@ -12,8 +12,7 @@ import type { ArtifactId } from '../schemas/stages.ts';
 import { breathe, type JobContext } from './context.ts';
 import { resampleNow, resamplingPath } from './saeResampling.ts';
 import { trainTo } from './saeSteps.ts';
-import { disposeTraining, openSetting, openTraining, saeState, saveTraining, startTraining, type SaeTraining } from './saeTraining.ts';
-import { fromTensors } from './tensorFiles.ts';
+import { openSetting, openTraining, saeState, saveTraining, startTraining, tensorsOf, type SaeTraining } from './saeTraining.ts';
 
 /** Writes the checkpoint of step 0: SPEC §4's initial weights, from the first `initVectors` vectors in reading order. */
 export async function initialiseSae(id: ArtifactId, context: JobContext): Promise<SegmentResult> {
@@ -36,7 +35,7 @@ export async function initialiseSae(id: ArtifactId, context: JobContext): Promis
   const weights = initialSae(d, config.features, setting.seed, median && Float32Array.from(median));
   const training = startTraining(setting, weights, mean, scale, iterations);
   await saveTraining(training, context);
-  disposeTraining(training);
+  training.trainer.dispose();
   return { step: 0, metrics: { scale, medianIterations: iterations } };
 }
 
@@ -48,7 +47,7 @@ export async function trainSaeSegment(id: ArtifactId, toStep: number, context: J
   const { state } = training;
   const last = state.log.filter(({ step }) => step <= toStep).at(-1);
   if (last === undefined) throw new UserError(`the checkpoint of step ${training.step} has no log before step ${toStep}`, 'Delete the artifact folder and run again.');
-  disposeTraining(training);
+  training.trainer.dispose();
   const { loss, mse, l1, l0, dead } = last;
   return { step: toStep, metrics: { loss, mse, l1, l0, dead, seconds: state.seconds } };
 }
@@ -58,12 +57,12 @@ export async function resampleSae(id: ArtifactId, step: number, context: JobCont
   const training = await openTraining(id, context);
   const known = training.state.resamplings.find((record) => record.step === step);
   if (known !== undefined) {
-    disposeTraining(training);
+    training.trainer.dispose();
     return known;
   }
   await trainTo(training, step, context);
   const result = await resampleNow(training, context);
-  disposeTraining(training);
+  training.trainer.dispose();
   return result;
 }
 
@@ -75,9 +74,10 @@ function meanOf(points: Float32Array, d: number): Float32Array {
 
 /** Weights in units of the hooked activation: with x' = s·x, f'(x') = s·f(x) when b_enc and b_dec are divided by s. */
 async function finish(training: SaeTraining, { store, device }: JobContext): Promise<void> {
-  const { id, sae, state, config, d, hook, mean } = training;
-  const weights = fromTensors({ ...sae });
-  for (const name of ['b_enc', 'b_dec']) weights[name] = { shape: weights[name]!.shape, data: Float32Array.from(weights[name]!.data as Float32Array, (value) => value / state.scale) };
+  const { id, trainer, state, config, d, hook, mean } = training;
+  const { weights: trained } = trainer.arrays();
+  for (const name of ['b_enc', 'b_dec'] as const) trained[name] = trained[name].map((value) => value / state.scale);
+  const weights = tensorsOf(training, trained);
   const files: FileEntry[] = [];
   const put = async (path: string, bytes: Uint8Array, rows?: number) => files.push({ path, ...(await store.put(artifactPath(id, path), bytes)), ...(rows === undefined ? {} : { rows }) });
   await put('sae_weights.safetensors', encodeSafetensors({ ...weights, activation_mean: { shape: [d], data: Float32Array.from(mean) } }, { format: 'pt' }));

@@ -1,7 +1,8 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { z } from 'zod';
-import { deadFeatures, drawByLoss, resample, type SaeArrays } from '../../model/resampling.ts';
+import { deadFeatures, drawByLoss, resample } from '../../model/resampling.ts';
+import type { SaeArrays } from '../../model/sae.ts';
 import { RandomStream } from '../../schemas/random.ts';
 
 const matrix = z.array(z.array(z.number()));

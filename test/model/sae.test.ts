@@ -1,9 +1,9 @@
 import * as tf from '@tensorflow/tfjs-core';
 import { describe, expect, it } from 'vitest';
-import { zeroMoments } from '../../model/adam.ts';
-import { decode, encode, initialSae, lossPerVector, projectDecoderGradient, saeLossAndGradients, saeSchedule, saeTrainStep, type SaeParameters } from '../../model/sae.ts';
+import { decode, encode, initialSae, lossPerVector, projectDecoderGradient, saeLossAndGradients, saeParameterNames, saeSchedule, type SaeArrays, type SaeParameters } from '../../model/sae.ts';
+import { TensorSaeTrainer, zeroSaeArrays } from '../../model/saeTrainer.ts';
 import { saeConfig } from '../../schemas/config.ts';
-import { openOracle, relativeError } from './oracle.ts';
+import { openOracle, relativeError, type Oracle } from './oracle.ts';
 
 /** float32 against a float64 reference. */
 const tolerance = 1e-5;
@@ -46,48 +46,52 @@ describe.each(cases)('loss in the $convention convention', ({ convention, l1Coef
   });
 
   it('50 steps of projection, Adam and renormalisation follow PyTorch', async () => {
-    const { oracle, sae } = await open();
-    const moments = zeroMoments({ ...sae });
+    const { oracle } = await open();
     const config = saeConfig.parse({ features: 24, batchSize: 32, learningRate: 1e-2, l1Coefficient, lossConvention: convention, resampling: { steps: [] } });
+    const trainer = new TensorSaeTrainer({ weights: oracleArrays(oracle, 'param.'), m: zeroSaeArrays(8, 24), v: zeroSaeArrays(8, 24) }, config);
     const losses: number[] = [];
     const l0: number[] = [];
     for (let step = 0; step < 50; step++) {
-      const x = tf.tensor2d((oracle.values('train.x') as Float32Array).slice(step * 256, (step + 1) * 256), [32, 8]);
-      const result = saeTrainStep(sae, moments, x, step, 50, config);
+      const x = (oracle.values('train.x') as Float32Array).slice(step * 256, (step + 1) * 256);
+      const result = trainer.step(x, step + 1, saeSchedule(step, 50, config));
       losses.push(result.loss);
       l0.push(result.l0);
-      x.dispose();
     }
     expect(relativeError(losses, oracle.values('train.losses'))).toBeLessThan(tolerance);
     expect(relativeError(l0, oracle.values('train.l0'))).toBeLessThan(tolerance);
-    for (const [name, parameter] of Object.entries(sae)) expect(relativeError(parameter.dataSync(), oracle.values(`trained.${name}`)), name).toBeLessThan(5 * tolerance);
-    for (const moment of ['m', 'v'] as const) {
-      for (const [name, values] of Object.entries(moments[moment])) expect(relativeError(values.dataSync(), oracle.values(`adam.${moment}.${name}`)), `${moment} ${name}`).toBeLessThan(5 * tolerance);
+    const { weights, m, v } = trainer.arrays();
+    for (const name of saeParameterNames) {
+      expect(relativeError(weights[name], oracle.values(`trained.${name}`)), name).toBeLessThan(5 * tolerance);
+      expect(relativeError(m[name], oracle.values(`adam.m.${name}`)), `m ${name}`).toBeLessThan(5 * tolerance);
+      expect(relativeError(v[name], oracle.values(`adam.v.${name}`)), `v ${name}`).toBeLessThan(5 * tolerance);
     }
   });
 });
 
 it('a training step leaves no tensor behind', async () => {
   const oracle = await openOracle('sae-mean.safetensors');
-  const sae = oracle.tensors('param.') as unknown as SaeParameters;
-  const moments = zeroMoments({ ...sae });
-  const config = saeConfig.parse({ features: 24, batchSize: 32 });
-  const x = tf.tensor2d(oracle.values('x') as Float32Array, [32, 8]);
-  saeTrainStep(sae, moments, x, 0, 10, config);
+  const trainer = new TensorSaeTrainer({ weights: oracleArrays(oracle, 'param.'), m: zeroSaeArrays(8, 24), v: zeroSaeArrays(8, 24) }, saeConfig.parse({ features: 24, batchSize: 32 }));
+  const x = oracle.values('x') as Float32Array;
+  const rates = { learningRate: 1e-3, l1Coefficient: 1e-3 };
+  trainer.step(x, 1, rates);
   const before = tf.memory().numTensors;
-  for (let step = 1; step < 5; step++) saeTrainStep(sae, moments, x, step, 10, config);
+  for (let step = 2; step < 6; step++) trainer.step(x, step, rates);
   expect(tf.memory().numTensors).toBe(before);
 });
+
+function oracleArrays(oracle: Oracle, prefix: string): SaeArrays {
+  return Object.fromEntries(saeParameterNames.map((name) => [name, oracle.values(`${prefix}${name}`)])) as unknown as SaeArrays;
+}
 
 it('initial weights are Kaiming-uniform with unit decoder rows, and depend on the seed only', () => {
   const weights = initialSae(64, 256, 3, new Float32Array(64).fill(0.5));
   const bound = 1 / Math.sqrt(64);
-  expect(Math.max(...weights.W_enc.data)).toBeLessThanOrEqual(bound);
-  expect(Math.max(...weights.W_enc.data)).toBeGreaterThan(0.99 * bound);
-  const meanSquare = weights.W_enc.data.reduce((sum, value) => sum + value * value, 0) / weights.W_enc.data.length;
+  expect(Math.max(...weights.W_enc)).toBeLessThanOrEqual(bound);
+  expect(Math.max(...weights.W_enc)).toBeGreaterThan(0.99 * bound);
+  const meanSquare = weights.W_enc.reduce((sum, value) => sum + value * value, 0) / weights.W_enc.length;
   expect(meanSquare / (bound ** 2 / 3)).toBeCloseTo(1, 1);
-  for (let row = 0; row < 256; row++) expect(Math.hypot(...weights.W_dec.data.subarray(row * 64, (row + 1) * 64))).toBeCloseTo(1, 5);
-  expect(weights.b_dec.data).toEqual(new Float32Array(64).fill(0.5));
+  for (let row = 0; row < 256; row++) expect(Math.hypot(...weights.W_dec.subarray(row * 64, (row + 1) * 64))).toBeCloseTo(1, 5);
+  expect(weights.b_dec).toEqual(new Float32Array(64).fill(0.5));
   expect(initialSae(64, 256, 3, new Float32Array(64).fill(0.5))).toEqual(weights);
 });
 

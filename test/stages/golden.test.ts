@@ -24,7 +24,7 @@ const sha256 = (...parts: (ArrayBufferView | string)[]) => {
   for (const part of parts) hash.update(typeof part === 'string' ? part : Buffer.from(part.buffer, part.byteOffset, part.byteLength));
   return hash.digest('hex').slice(0, 16);
 };
-const weights = (tensors: Record<string, { data: Float32Array }>) => sha256(...Object.entries(tensors).flatMap(([name, { data }]) => [name, data]));
+const weights = (arrays: object) => sha256(...Object.entries(arrays as Record<string, Float32Array>).flat());
 
 let folder: string;
 beforeAll(async () => void (folder = await mkdtemp(join(tmpdir(), 'saeflow-golden-'))));
@@ -51,7 +51,7 @@ const outputs: Record<keyof typeof golden, () => Promise<string>> = {
   },
   async trainTransformer() {
     const stream = new RandomStream(1, 'trainTransformer', 'batch', 7);
-    return sha256(weights(initialParameters(config.transformer.architecture, 512, 1)), String([stream.integer(1_000), stream.integer(1_000)]));
+    return sha256(weights(Object.fromEntries(Object.entries(initialParameters(config.transformer.architecture, 512, 1)).map(([name, { data }]) => [name, data]))), String([stream.integer(1_000), stream.integer(1_000)]));
   },
   async sampleActivations() {
     const plan = new PromptPlan({ ...config.activations, prompts: 20 }, 1, 32, 10_000);
