@@ -21,11 +21,21 @@ export interface TokenBatch {
   batch: number;
 }
 
+export interface TrainStepResult {
+  /** Mean over the batch, nats per token. */
+  loss: number;
+  /** Before clipping. */
+  gradientNorm: number;
+  learningRate: number;
+  /** Set where loss or gradient norm is not finite: the parameters whose gradients are not. Nothing was updated. */
+  nonFinite?: string[];
+}
+
 /**
- * One AdamW step over the accumulated micro-batches; replaces the model's parameters and the moments.
+ * One AdamW step over the accumulated micro-batches; replaces the model's parameters and the moments, unless loss or
+ * gradient is not finite.
  *
  * @param step 0-based
- * @returns mean loss in nats per token, gradient norm before clipping, learning rate
  */
 export function trainStep(
   model: Transformer,
@@ -33,7 +43,7 @@ export function trainStep(
   microBatches: TokenBatch[],
   step: number,
   config: TransformerTrainingConfig,
-): { loss: number; gradientNorm: number; learningRate: number } {
+): TrainStepResult {
   let loss = 0;
   let gradients: Tensors | undefined;
   for (const { tokens, targets, batch } of microBatches) {
@@ -45,11 +55,16 @@ export function trainStep(
   }
   const share = 1 / microBatches.length;
   const gradientNorm = globalNorm(gradients!) * share;
+  const learningRate = learningRateAt(step, config);
+  if (!Number.isFinite(loss + gradientNorm)) {
+    const nonFinite = Object.keys(gradients!).filter((name) => !Number.isFinite(globalNorm({ [name]: gradients![name]! })));
+    tf.dispose(gradients!);
+    return { loss, gradientNorm, learningRate, nonFinite };
+  }
   // torch.nn.utils.clip_grad_norm_ divides by norm + 1e-6
   const scale = share * Math.min(1, config.gradientClip / (gradientNorm + 1e-6));
   const scaled = tf.tidy(() => Object.fromEntries(Object.entries(gradients!).map(([name, gradient]) => [name, tf.mul(gradient, scale)])));
   tf.dispose(gradients!);
-  const learningRate = learningRateAt(step, config);
   const decay = (name: string) => (model.parameters[name]!.rank >= 2 ? learningRate * config.weightDecay : 0);
   adamStep(model.parameters, scaled, moments, step + 1, learningRate, config, decay);
   tf.dispose(scaled);
