@@ -21,18 +21,29 @@ export interface Checkpoint<State> {
 }
 
 /**
- * Saves the state after `step` steps, replacing one of the same step, then deletes all but the newest two up to it.
+ * Saves the state after `step` steps, replacing one of the same step, then deletes all but the newest two up to it and
+ * that of step `pinned`.
  *
  * @param state anything JSON can hold exactly: finite numbers, no undefined inside arrays.
  */
-export async function saveCheckpoint(store: ArtifactStore, id: ArtifactId, step: number, tensors: Record<string, TensorInput>, state: unknown): Promise<void> {
+export async function saveCheckpoint(store: ArtifactStore, id: ArtifactId, step: number, tensors: Record<string, TensorInput>, state: unknown, { pinned }: { pinned?: number } = {}): Promise<void> {
   const stored = await store.put(tensorsPath(id, step), encodeSafetensors(tensors));
   const receipt = checkpointReceipt.parse({ step, ...stored, state });
   await store.put(receiptPath(id, step), Buffer.from(`${JSON.stringify(receipt)}\n`));
-  for (const old of (await stepsIn(store, id)).filter((other) => other <= step).slice(kept)) {
+  const older = (await stepsIn(store, id)).filter((other) => other <= step).slice(kept);
+  await deleteCheckpoints(store, id, older.filter((old) => old !== pinned));
+}
+
+/** Deletes the checkpoints of later steps: training goes another way from `step` on. */
+export async function deleteCheckpointsAfter(store: ArtifactStore, id: ArtifactId, step: number): Promise<void> {
+  await deleteCheckpoints(store, id, (await stepsIn(store, id)).filter((other) => other > step));
+}
+
+async function deleteCheckpoints(store: ArtifactStore, id: ArtifactId, steps: number[]): Promise<void> {
+  for (const step of steps) {
     // The receipt goes first: it must never name tensors that are gone.
-    await store.delete(receiptPath(id, old));
-    await store.delete(tensorsPath(id, old));
+    await store.delete(receiptPath(id, step));
+    await store.delete(tensorsPath(id, step));
   }
 }
 

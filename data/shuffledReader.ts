@@ -22,6 +22,13 @@ export interface ShuffledReaderOptions {
   epochs: number;
 }
 
+/** Where a vector of a batch is at rest. */
+export interface VectorSource {
+  /** Index in the options' `shards`. */
+  shard: number;
+  row: number;
+}
+
 /** How an epoch is laid out: its shards in random order, cut into groups of `mixShards`. */
 interface Epoch {
   order: Uint32Array;
@@ -81,19 +88,38 @@ export class ShuffledReader {
     return batch;
   }
 
+  /** Where each of a batch's vectors comes from. Loads no shard. Throws RangeError when there is no such batch. */
+  sources(batchIndex: number): VectorSource[] {
+    return this.stretches(batchIndex).flatMap(({ groupId, row, count }) => {
+      const { order, shards, shardStarts } = this.groups.get(groupId) ?? this.layOut(groupId);
+      return Array.from(order.subarray(row, row + count), (place) => {
+        const slot = lastAtOrBelow(shardStarts, place);
+        return { shard: shards[slot]!, row: place - shardStarts[slot]! };
+      });
+    });
+  }
+
   private async readInTurn(batchIndex: number): Promise<Float32Array> {
-    if (!Number.isSafeInteger(batchIndex) || batchIndex < 0 || batchIndex >= this.batches) throw new RangeError(`batch ${batchIndex}: there are ${this.batches}`);
     const { batchSize, d } = this.options;
     const batch = new Float32Array(batchSize * d);
     let filled = 0;
-    while (filled < batchSize) {
-      const position = batchIndex * batchSize + filled;
-      const { groupId, row, groupRows } = this.locate(position);
-      const count = Math.min(groupRows - row, batchSize - filled);
+    for (const { groupId, row, count } of this.stretches(batchIndex)) {
       await this.copyRows(groupId, row, count, batch.subarray(filled * d, (filled + count) * d));
       filled += count;
     }
     return batch;
+  }
+
+  /** The stretches of groups that make up a batch. */
+  private stretches(batchIndex: number): { groupId: number; row: number; count: number }[] {
+    if (!Number.isSafeInteger(batchIndex) || batchIndex < 0 || batchIndex >= this.batches) throw new RangeError(`batch ${batchIndex}: there are ${this.batches}`);
+    const { batchSize } = this.options;
+    const stretches = [];
+    for (let filled = 0; filled < batchSize; filled += stretches.at(-1)!.count) {
+      const { groupId, row, groupRows } = this.locate(batchIndex * batchSize + filled);
+      stretches.push({ groupId, row, count: Math.min(groupRows - row, batchSize - filled) });
+    }
+    return stretches;
   }
 
   /** The group that holds a position of the sequence of all epochs, the row in that group, and how many it has. */
@@ -134,14 +160,8 @@ export class ShuffledReader {
   }
 
   private load(groupId: number): Group {
-    const { mixShards, seed } = this.options;
-    const epochIndex = Math.floor(groupId / this.groupsPerEpoch);
-    const indexInEpoch = groupId % this.groupsPerEpoch;
-    const shards = [...this.epoch(epochIndex).order.subarray(indexInEpoch * mixShards, (indexInEpoch + 1) * mixShards)];
-    const shardStarts = startsOf(shards.map((shard) => this.options.shards[shard]!.rows));
-    const order = new RandomStream(seed, 'shuffledReader', 'rows', epochIndex, indexInEpoch).permutation(shardStarts.at(-1)!);
-    const vectors = new Map<number, Promise<Float32Array>>();
-    const group = { order, shards, shardStarts, vectors };
+    const group = { ...this.layOut(groupId), vectors: new Map<number, Promise<Float32Array>>() };
+    const { shards, vectors } = group;
     // Shard after shard: each may need its file and its numbers at once while it is decoded.
     let before: Promise<unknown> = Promise.allSettled([...this.groups.values()].flatMap((held) => [...held.vectors.values()]));
     for (const shard of shards) {
@@ -152,6 +172,16 @@ export class ShuffledReader {
     }
     this.groups.set(groupId, group);
     return group;
+  }
+
+  private layOut(groupId: number): Omit<Group, 'vectors'> {
+    const { mixShards, seed } = this.options;
+    const epochIndex = Math.floor(groupId / this.groupsPerEpoch);
+    const indexInEpoch = groupId % this.groupsPerEpoch;
+    const shards = [...this.epoch(epochIndex).order.subarray(indexInEpoch * mixShards, (indexInEpoch + 1) * mixShards)];
+    const shardStarts = startsOf(shards.map((shard) => this.options.shards[shard]!.rows));
+    const order = new RandomStream(seed, 'shuffledReader', 'rows', epochIndex, indexInEpoch).permutation(shardStarts.at(-1)!);
+    return { order, shards, shardStarts };
   }
 
   /** At an epoch's end the next group may hold the same shards. */

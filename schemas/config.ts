@@ -5,6 +5,8 @@ import { outsideKey } from './keys.ts';
 
 const positive = z.int().positive();
 const fraction = z.number().min(0).max(1);
+/** A loss, gradient or weight that is not finite: stop for a person, or go back to the last milestone and on from there at half the learning rate. */
+const onDivergence = z.enum(['fail', 'halveLearningRate']).default('fail');
 
 export const corpusConfig = z.strictObject({
   /** Globs of .txt, .jsonl or .parquet files (.gz and .zst too), or `demo:` for the corpus the project builds itself. Content, not place, decides the key. */
@@ -66,6 +68,7 @@ export const transformerTrainingConfig = z
     evaluateEverySteps: positive.default(2_000),
     /** Held-out sequences in an evaluation during training. */
     evaluationSequences: positive.default(2_400),
+    onDivergence,
     checkpointEverySteps: outsideKey(positive.default(500)),
   })
   .superRefine((value, context) => {
@@ -141,6 +144,7 @@ export const saeConfig = z.strictObject({
   resampling: resamplingConfig.prefault({}),
   /** Steps of one segment activity: the history shows the loss by segment. */
   segmentSteps: positive.default(5_000),
+  onDivergence,
   checkpointEverySteps: outsideKey(positive.default(1_000)),
 });
 

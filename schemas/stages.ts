@@ -17,9 +17,9 @@ export type StageName = z.infer<typeof stageName>;
 
 export const stageVersions: Record<StageName, number> = {
   tokenize: 1,
-  trainTransformer: 1,
+  trainTransformer: 2,
   sampleActivations: 1,
-  trainSae: 1,
+  trainSae: 2,
   exportDashboard: 1,
 };
 

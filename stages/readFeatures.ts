@@ -11,7 +11,7 @@ import { heldOutWindows } from '../data/heldOut.ts';
 import { specOf } from '../data/inputs.ts';
 import { openModel, openSae, openTokens } from './artifacts.ts';
 import { breathe, StoppedError, type JobContext } from './context.ts';
-import { sequences } from './trainTransformer.ts';
+import { sequences } from './transformerBatches.ts';
 
 /** Where the activations of a shard of windows are kept until the blocks of features are written. */
 export function activationsPath(shard: number): string {

@@ -3,9 +3,11 @@
 import { artifactPath } from '../data/artifact.ts';
 import { drawByLoss, resample } from '../model/resampling.ts';
 import { openSaeTrainer } from '../model/saeTrainer.ts';
+import { UserError } from '../schemas/errors.ts';
 import type { ResamplingResult } from '../schemas/jobs.ts';
 import { RandomStream } from '../schemas/random.ts';
 import { breathe, type JobContext } from './context.ts';
+import { refuseBadVectors } from './saeProvenance.ts';
 import { batchAt, deadNow, saveTraining, type SaeTraining } from './saeTraining.ts';
 
 /** Where the full record of a resampling is, inside the artifact. */
@@ -53,7 +55,12 @@ async function candidates(training: SaeTraining, context: JobContext): Promise<{
   for (const [index, batch] of batches.entries()) {
     const x = await batchAt(training, batch);
     vectors.set(x, index * config.batchSize * d);
-    losses.set(training.trainer.losses(x, config.l1Coefficient), index * config.batchSize);
+    const batchLosses = training.trainer.losses(x, config.l1Coefficient);
+    losses.set(batchLosses, index * config.batchSize);
+    if (!batchLosses.every(Number.isFinite)) {
+      await refuseBadVectors(training, batch, context);
+      throw new UserError(`resampling at step ${step} found a loss that is not finite on batch ${batch} of the shuffled reader`, 'The checkpoint before it is kept. Lower saes[].learningRate.');
+    }
     context.report({ done: index + 1, total: count, unit: 'batches', metrics: {} });
     await breathe();
   }

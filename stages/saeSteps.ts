@@ -1,46 +1,77 @@
-// Steps of an SAE's training between two milestones, with checkpoints on the way.
+// Steps of an SAE's training between two milestones, with checkpoints on the way, and the way back when it diverges.
+import { deleteCheckpointsAfter } from '../data/checkpoint.ts';
 import { saeSchedule } from '../model/sae.ts';
-import { UserError } from '../schemas/errors.ts';
 import { breathe, StoppedError, type JobContext } from './context.ts';
+import { divergencesWith, learningRateScaleAt, spoiltTensor, type Diverged } from './divergence.ts';
+import { refuseBadVectors, vectorProvenance } from './saeProvenance.ts';
 import { resampleNow } from './saeResampling.ts';
-import { batchAt, deadNow, saveTraining, zeroSums, type SaeTraining } from './saeTraining.ts';
+import { batchAt, deadNow, openTraining, saveTraining, trainingTensors, zeroSums, type SaeTraining } from './saeTraining.ts';
 
-/** Steps up to `toStep`, with checkpoints on the way and at the end. */
+/** Steps up to `toStep`, with checkpoints on the way and at the end. Changes `training` in place. */
 export async function trainTo(training: SaeTraining, toStep: number, context: JobContext): Promise<void> {
-  const { config, state, totalSteps, lastFired } = training;
+  const { config } = training;
   const started = performance.now();
-  const secondsBefore = state.seconds;
-  const logEvery = Math.max(1, Math.ceil(config.segmentSteps / 20));
-  let checkpointStep = training.step;
+  const secondsBefore = training.state.seconds;
   while (training.step < toStep) {
     if (resamplingIsDue(training)) await resampleNow(training, context);
-    const x = await batchAt(training, training.step);
-    const rates = saeSchedule(training.step, totalSteps, config);
-    const { loss, mse, l1, l0, fired } = training.trainer.step(x, training.step + 1, rates, state.lastL0);
-    if (!Number.isFinite(loss)) {
-      throw new UserError(`SAE training diverged at step ${training.step}: loss ${loss} (batch ${training.step} of the shuffled reader)`, 'The last good checkpoint is kept. Lower saes[].learningRate.');
+    const diverged = await advance(training, toStep, context);
+    training.state.seconds = secondsBefore + (performance.now() - started) / 1000;
+    if (diverged !== undefined) {
+      await goBack(training, diverged, context);
+      continue;
     }
-    for (let feature = 0; feature < fired.length; feature++) if (fired[feature]! > 0) lastFired[feature] = training.step;
-    training.step++;
-    state.lastL0 = l0;
-    const { sums } = state;
-    state.sums = { loss: sums.loss + loss, mse: sums.mse + mse, l1: sums.l1 + l1, l0: sums.l0 + l0, steps: sums.steps + 1 };
-    const dead = deadNow(training).length;
-    if (training.step % logEvery === 0 || training.step === toStep) {
-      const { steps, ...total } = state.sums;
-      state.log.push({ step: training.step, loss: total.loss / steps, mse: total.mse / steps, l1: total.l1 / steps, l0: total.l0 / steps, dead });
-      state.sums = zeroSums;
-    }
-    context.report({ done: training.step, total: totalSteps, unit: 'steps', metrics: { loss, mse, l0, dead }, checkpointStep });
-    await breathe();
     const stop = context.shouldStop();
-    if (training.step === toStep || stop || training.step % config.checkpointEverySteps === 0) {
-      state.seconds = secondsBefore + (performance.now() - started) / 1000;
-      await saveTraining(training, context);
-      checkpointStep = training.step;
-    }
+    if (isMilestone(training, toStep) || stop || training.step % config.checkpointEverySteps === 0) await saveTraining(training, context);
     if (stop && training.step < toStep) throw new StoppedError();
   }
+}
+
+/** One step. Answers with what was not finite, if anything was: the training then has to go back. */
+async function advance(training: SaeTraining, toStep: number, context: JobContext): Promise<Diverged | undefined> {
+  const { config, state, step, totalSteps, lastFired, trainer } = training;
+  const x = await batchAt(training, step);
+  const schedule = saeSchedule(step, totalSteps, config);
+  const learningRate = schedule.learningRate * learningRateScaleAt(state.divergences, step);
+  const { loss, mse, l1, l0, fired, nonFinite } = trainer.step(x, step + 1, { ...schedule, learningRate }, state.lastL0);
+  if (!Number.isFinite(loss) || nonFinite !== undefined) {
+    return { step, afterUpdate: false, cause: `loss ${loss}${nonFinite === undefined ? '' : `, gradient of ${nonFinite}`} (learning rate ${learningRate})` };
+  }
+  for (let feature = 0; feature < fired.length; feature++) if (fired[feature]! > 0) lastFired[feature] = step;
+  training.step++;
+  state.lastL0 = l0;
+  const { sums } = state;
+  state.sums = { loss: sums.loss + loss, mse: sums.mse + mse, l1: sums.l1 + l1, l0: sums.l0 + l0, steps: sums.steps + 1 };
+  const dead = deadNow(training).length;
+  const logEvery = Math.max(1, Math.ceil(config.segmentSteps / 20));
+  if (training.step % logEvery === 0 || isMilestone(training, toStep)) {
+    const { steps, ...total } = state.sums;
+    state.log.push({ step: training.step, loss: total.loss / steps, mse: total.mse / steps, l1: total.l1 / steps, l0: total.l0 / steps, dead, learningRate });
+    state.sums = zeroSums;
+  }
+  context.report({ done: training.step, total: totalSteps, unit: 'steps', metrics: { loss, mse, l0, dead }, checkpointStep: training.checkpointStep });
+  await breathe();
+  if (!isMilestone(training, toStep)) return undefined;
+  // a milestone is what training goes back to, and the last one is the result: it has to be good
+  const losses = trainer.losses(x, schedule.l1Coefficient);
+  const spoilt = losses.every(Number.isFinite) ? spoiltTensor(trainingTensors(training)) : 'loss';
+  return spoilt === undefined ? undefined : { step, afterUpdate: true, cause: `${spoilt} after the step (learning rate ${learningRate})` };
+}
+
+function isMilestone({ milestones, step }: SaeTraining, toStep: number): boolean {
+  return step === toStep || milestones.includes(step);
+}
+
+/** Puts the training back to the milestone before the divergence, with the divergence noted, on disk too. Throws UserError where it is to stop. */
+async function goBack(training: SaeTraining, diverged: Diverged, context: JobContext): Promise<void> {
+  const { id, config, milestones, state, trainer, checkpointStep } = training;
+  await refuseBadVectors(training, diverged.step, context);
+  const batch = await vectorProvenance(training, diverged.step, context);
+  const divergences = await divergencesWith({ id, what: 'SAE', configPath: 'saes[]', onDivergence: config.onDivergence, milestones, state }, diverged, batch, checkpointStep, context);
+  trainer.dispose();
+  Object.assign(training, await openTraining(training, context, divergences.at(-1)!.rolledBackTo));
+  Object.assign(training.state, { divergences, seconds: state.seconds });
+  await deleteCheckpointsAfter(context.store, id, training.step);
+  await saveTraining(training, context);
 }
 
 /** True where the workflow's own resampling was lost with a crash between the two writes of its checkpoint: it is made again before going on. */

@@ -4,24 +4,29 @@ import { z } from 'zod';
 import { decodeActivationShard } from '../data/activationShard.ts';
 import { readVerified } from '../data/artifact.ts';
 import { latestCheckpoint, saveCheckpoint } from '../data/checkpoint.ts';
+import { planStage } from '../data/plans.ts';
+import type { TensorInput } from '../data/safetensors.ts';
 import { ShuffledReader } from '../data/shuffledReader.ts';
 import { deadFeatures } from '../model/resampling.ts';
 import { saeParameterNames, type SaeArrays } from '../model/sae.ts';
 import { openSaeTrainer, zeroSaeArrays, type SaeTrainer } from '../model/saeTrainer.ts';
 import type { SaeConfig } from '../schemas/config.ts';
+import { divergence } from '../schemas/divergence.ts';
 import { UserError } from '../schemas/errors.ts';
 import { resamplingResult } from '../schemas/jobs.ts';
 import type { ArtifactId } from '../schemas/stages.ts';
 import { manifestOf, specOf } from '../data/inputs.ts';
 import type { JobContext } from './context.ts';
+import { pinnedStep, spoiltTensor } from './divergence.ts';
 
-const logRow = z.strictObject({ step: z.int(), loss: z.number(), mse: z.number(), l1: z.number(), l0: z.number(), dead: z.int() });
+const logRow = z.strictObject({ step: z.int(), loss: z.number(), mse: z.number(), l1: z.number(), l0: z.number(), dead: z.int(), learningRate: z.number() });
 export const saeState = z.strictObject({
   /** Inputs are multiplied by this during training (`unit-mean-square`), 1 otherwise. */
   scale: z.number().positive(),
   medianIterations: z.int().nonnegative(),
   log: z.array(logRow),
   resamplings: z.array(resamplingResult),
+  divergences: z.array(divergence),
   /** Sums since the last row of the log. */
   sums: z.strictObject({ loss: z.number(), mse: z.number(), l1: z.number(), l0: z.number(), steps: z.int() }),
   /** L0 of the step before: it chooses the next step's path (model/saeTrainer.ts). */
@@ -39,21 +44,26 @@ export interface SaeTraining {
   d: number;
   hook: string;
   totalSteps: number;
+  /** Where segments end and neurons are resampled, ascending. */
+  milestones: number[];
   trainer: SaeTrainer;
   /** Mean training activation [d], for mean ablation. */
   mean: Float32Array;
   /** Last 0-based step on which each feature fired, −1 for never. */
   lastFired: Int32Array;
   step: number;
+  /** Step of the newest checkpoint. */
+  checkpointStep: number;
   state: SaeState;
 }
 
-export type SaeSetting = Pick<SaeTraining, 'id' | 'config' | 'seed' | 'reader' | 'd' | 'hook' | 'totalSteps'>;
+export type SaeSetting = Pick<SaeTraining, 'id' | 'config' | 'seed' | 'reader' | 'd' | 'hook' | 'totalSteps' | 'milestones'>;
 
 /** Configuration and data of an SAE artifact, before any weights. */
 export async function openSetting(id: ArtifactId, context: JobContext): Promise<SaeSetting> {
   const { store } = context;
-  const { config, inputs } = await specOf(store, id, 'trainSae');
+  const spec = await specOf(store, id, 'trainSae');
+  const { config, inputs } = spec;
   const activations = await manifestOf(store, 'sampleActivations', inputs.sampleActivations);
   const d = activations.metrics['d']!;
   const source = { stage: 'sampleActivations', key: inputs.sampleActivations } as const;
@@ -64,13 +74,14 @@ export async function openSetting(id: ArtifactId, context: JobContext): Promise<
   const { batchSize, mixShards, epochs } = config.sae;
   const reader = new ShuffledReader({ shards, d, batchSize, mixShards, seed: config.seed, epochs });
   const hook = (await specOf(store, source, 'sampleActivations')).config.hook;
-  return { id, config: config.sae, seed: config.seed, reader, d, hook, totalSteps: reader.batches };
+  const { milestones } = await planStage(store, spec);
+  return { id, config: config.sae, seed: config.seed, reader, d, hook, totalSteps: reader.batches, milestones };
 }
 
-/** A training as of its newest checkpoint. Throws UserError when it was not initialised. */
-export async function openTraining(id: ArtifactId, context: JobContext): Promise<SaeTraining> {
-  const setting = await openSetting(id, context);
-  const checkpoint = await latestCheckpoint(context.store, id, saeState);
+/** A training as of its newest checkpoint at `atMost` steps. Throws UserError when it was not initialised. */
+export async function openTraining(setting: SaeSetting, context: JobContext, atMost = Infinity): Promise<SaeTraining> {
+  const { id } = setting;
+  const checkpoint = await latestCheckpoint(context.store, id, saeState, { atMost });
   if (checkpoint === null) throw new UserError(`${id.stage}/${id.key} has no usable checkpoint`, 'Delete the artifact folder and run again: initialiseSae writes the first one.');
   const part = (prefix: string) => Object.fromEntries(saeParameterNames.map((name) => [name, checkpoint.tensors[`${prefix}${name}`]!.data])) as unknown as SaeArrays;
   return {
@@ -80,6 +91,7 @@ export async function openTraining(id: ArtifactId, context: JobContext): Promise
     // a copy: training writes to it
     lastFired: Int32Array.from(checkpoint.tensors['lastFired']!.data as Int32Array),
     step: checkpoint.step,
+    checkpointStep: checkpoint.step,
     state: checkpoint.state,
   };
 }
@@ -89,21 +101,30 @@ export function startTraining(setting: SaeSetting, weights: SaeArrays, mean: Flo
   const { d, config } = setting;
   const zeros = () => zeroSaeArrays(d, config.features);
   const trainer = openSaeTrainer({ weights, m: zeros(), v: zeros() }, config);
-  const state: SaeState = { scale, medianIterations, log: [], resamplings: [], sums: zeroSums, seconds: 0 };
-  return { ...setting, trainer, mean, lastFired: new Int32Array(config.features).fill(-1), step: 0, state };
+  const state: SaeState = { scale, medianIterations, log: [], resamplings: [], divergences: [], sums: zeroSums, seconds: 0 };
+  return { ...setting, trainer, mean, lastFired: new Int32Array(config.features).fill(-1), step: 0, checkpointStep: 0, state };
 }
 
-export async function saveTraining(training: SaeTraining, context: JobContext): Promise<void> {
+/** Saves the training, unless a number of it is not finite: the next step or milestone will then find that too. */
+export async function saveTraining(training: SaeTraining, { store }: JobContext): Promise<void> {
+  const { id, step, state, config, milestones } = training;
+  const tensors = trainingTensors(training);
+  if (spoiltTensor(tensors) !== undefined) return;
+  await saveCheckpoint(store, id, step, tensors, state, pinnedStep({ ...config, milestones }, step));
+  training.checkpointStep = step;
+}
+
+/** All tensors of a checkpoint, as they are now. */
+export function trainingTensors(training: SaeTraining): Record<string, TensorInput> {
   const { trainer, lastFired, mean } = training;
   const { weights, m, v } = trainer.arrays();
-  const tensors = {
+  return {
     ...tensorsOf(training, weights, 'param.'),
     ...tensorsOf(training, m, 'm.'),
     ...tensorsOf(training, v, 'v.'),
     lastFired: { shape: [lastFired.length], data: Int32Array.from(lastFired) },
     mean: { shape: [mean.length], data: Float32Array.from(mean) },
   };
-  await saveCheckpoint(context.store, training.id, training.step, tensors, training.state);
 }
 
 /** Arrays with the shapes that files give them, each name with the prefix before it. */

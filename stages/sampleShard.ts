@@ -3,13 +3,18 @@
 import * as tf from '@tensorflow/tfjs-core';
 import { encodeActivationShard } from '../data/activationShard.ts';
 import { artifactPath } from '../data/artifact.ts';
+import { maxFloat16 } from '../data/float16.ts';
 import { PromptPlan } from '../data/promptPlan.ts';
 import { documentIndexAt } from '../data/tokenStream.ts';
 import type { Receipt } from '../schemas/artifact.ts';
+import { UserError } from '../schemas/errors.ts';
 import type { ArtifactId } from '../schemas/stages.ts';
 import { specOf } from '../data/inputs.ts';
 import { openModel, openTokens } from './artifacts.ts';
 import { breathe, StoppedError, type JobContext } from './context.ts';
+import { nameOf } from './transformerBatches.ts';
+
+const maxFloat32 = 3.4028234663852886e38;
 
 /** Samples prompts [shard · promptsPerShard, …) of the plan. */
 export async function sampleShard(id: ArtifactId, shard: number, context: JobContext): Promise<Receipt> {
@@ -62,8 +67,22 @@ export async function sampleShard(id: ArtifactId, shard: number, context: JobCon
   }
   tf.dispose(model.parameters);
   const metadata = { hook: config.hook, key: id.key, shard: String(shard) };
+  const bad = firstBeyond(values!, activations.dtype === 'float16' ? maxFloat16 : maxFloat32);
+  if (bad >= 0) {
+    const row = Math.floor(bad / d);
+    throw new UserError(
+      `${config.hook}: component ${bad % d} is ${values![bad]} at token ${position[row]} of ${nameOf(documents[document[row]!]!)}, which activations.dtype ${activations.dtype} does not hold (shard ${shard})`,
+      Number.isFinite(values![bad]) ? 'Set activations.dtype to float32.' : 'The model is at fault: train it anew at a lower transformer.training.learningRate.',
+    );
+  }
   const { bytes, overflows } = encodeActivationShard({ activations: values!, document, position, token, d, dtype: activations.dtype, metadata });
   const path = `shards/${String(shard).padStart(5, '0')}.parquet`;
   const stored = await store.put(artifactPath(id, path), bytes);
   return { shard, files: [{ path, ...stored, rows }], metrics: { vectors: rows, overflows, d }, seconds: (performance.now() - started) / 1000, device: context.device };
+}
+
+/** Index of the first number that is NaN or larger than `largest`, -1 for none. */
+function firstBeyond(values: Float32Array, largest: number): number {
+  for (let index = 0; index < values.length; index++) if (!(Math.abs(values[index]!) <= largest)) return index;
+  return -1;
 }

@@ -10,6 +10,7 @@ import { UserError } from '../schemas/errors.ts';
 import type { ResamplingResult, SegmentResult } from '../schemas/jobs.ts';
 import type { ArtifactId } from '../schemas/stages.ts';
 import { breathe, type JobContext } from './context.ts';
+import { refuseBadVectors } from './saeProvenance.ts';
 import { resampleNow, resamplingPath } from './saeResampling.ts';
 import { trainTo } from './saeSteps.ts';
 import { openSetting, openTraining, saeState, saveTraining, startTraining, tensorsOf, type SaeTraining } from './saeTraining.ts';
@@ -22,6 +23,7 @@ export async function initialiseSae(id: ArtifactId, context: JobContext): Promis
   const { config, d, reader } = setting;
   const points = new Float32Array(Math.min(config.initVectors, reader.batches * config.batchSize) * d);
   for (let filled = 0, batch = 0; filled < points.length; batch++) {
+    await refuseBadVectors(setting, batch, context);
     const rows = (await reader.read(batch)).subarray(0, points.length - filled);
     points.set(rows, filled);
     filled += rows.length;
@@ -41,7 +43,7 @@ export async function initialiseSae(id: ArtifactId, context: JobContext): Promis
 
 /** Trains up to `toStep`. Answers at once when a checkpoint is already there. */
 export async function trainSaeSegment(id: ArtifactId, toStep: number, context: JobContext): Promise<SegmentResult> {
-  const training = await openTraining(id, context);
+  const training = await openTraining(await openSetting(id, context), context);
   await trainTo(training, toStep, context);
   if (toStep === training.totalSteps) await finish(training, context);
   const { state } = training;
@@ -54,7 +56,7 @@ export async function trainSaeSegment(id: ArtifactId, toStep: number, context: J
 
 /** Resamples at `step`, exactly once: a training that already holds its record answers with it. */
 export async function resampleSae(id: ArtifactId, step: number, context: JobContext): Promise<ResamplingResult> {
-  const training = await openTraining(id, context);
+  const training = await openTraining(await openSetting(id, context), context);
   const known = training.state.resamplings.find((record) => record.step === step);
   if (known !== undefined) {
     training.trainer.dispose();
@@ -94,6 +96,7 @@ async function finish(training: SaeTraining, { store, device }: JobContext): Pro
   };
   await put('cfg.json', Buffer.from(`${JSON.stringify(about, null, 2)}\n`));
   await put('metrics.jsonl', Buffer.from(state.log.map((row) => `${JSON.stringify(row)}\n`).join('')), state.log.length);
+  await put('divergences.jsonl', Buffer.from(state.divergences.map((row) => `${JSON.stringify(row)}\n`).join('')), state.divergences.length);
   await put('resamplings.jsonl', Buffer.from(state.resamplings.map((row) => `${JSON.stringify(row)}\n`).join('')), state.resamplings.length);
   for (const { step } of state.resamplings) {
     const path = resamplingPath(step);

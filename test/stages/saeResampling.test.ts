@@ -42,7 +42,7 @@ async function writeCheckpoint(store: ArtifactStore, id: ArtifactId, step: numbe
   const shapes = { W_enc: [d, features], b_enc: [features], W_dec: [features, d], b_dec: [d] };
   const tensors = Object.fromEntries(Object.entries(state).flatMap(([prefix, arrays]) => parameterNames.map((name) => [`${prefix}.${name}`, { shape: shapes[name], data: Float32Array.from(arrays[name]) }])));
   const rest = { lastFired: { shape: [features], data: Int32Array.from(lastFired) }, mean: { shape: [d], data: new Float32Array(d) } };
-  await saveCheckpoint(store, id, step, { ...tensors, ...rest }, saeState.parse({ scale, medianIterations: 0, log: [], resamplings: [], sums: zeroSums, seconds: 0 }));
+  await saveCheckpoint(store, id, step, { ...tensors, ...rest }, saeState.parse({ scale, medianIterations: 0, log: [], resamplings: [], divergences: [], sums: zeroSums, seconds: 0 }));
 }
 
 async function startSae(store: ArtifactStore, activations: ArtifactId, seed: number, sae: z.input<typeof saeConfig>): Promise<ArtifactId> {
