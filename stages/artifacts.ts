@@ -38,6 +38,7 @@ export async function openModel(store: ArtifactStore, key: string): Promise<{ mo
 /** The trained SAE, in units of the hooked activation, and the mean training activation [d]. */
 export async function openSae(store: ArtifactStore, key: string): Promise<{ sae: SaeParameters; mean: tf.Tensor1D; manifest: Manifest }> {
   const manifest = await manifestOf(store, 'trainSae', key);
-  const { activation_mean: mean, ...parameters } = await readTensors(store, manifest, 'sae_weights.safetensors');
+  const parameters = await readTensors(store, manifest, 'sae_weights.safetensors');
+  const { activation_mean: mean } = await readTensors(store, manifest, 'activation_mean.safetensors');
   return { sae: parameters as unknown as SaeParameters, mean: mean as tf.Tensor1D, manifest };
 }

@@ -128,9 +128,9 @@ export function trainingTensors(training: SaeTraining): Record<string, TensorInp
 }
 
 /** Arrays with the shapes that files give them, each name with the prefix before it. */
-export function tensorsOf({ d, config: { features } }: SaeSetting, arrays: SaeArrays, prefix = ''): Record<string, { shape: number[]; data: Float32Array }> {
+export function tensorsOf({ d, config: { features } }: SaeSetting, arrays: SaeArrays, prefix = ''): Record<string, TensorInput> {
   const shapes: Record<keyof SaeArrays, number[]> = { W_enc: [d, features], b_enc: [features], W_dec: [features, d], b_dec: [d] };
-  return Object.fromEntries(saeParameterNames.map((name) => [`${prefix}${name}`, { shape: shapes[name], data: arrays[name] }]));
+  return Object.fromEntries(saeParameterNames.map((name) => [`${prefix}${name}`, { shape: shapes[name], data: arrays[name] as Float32Array<ArrayBuffer> }]));
 }
 
 /** Batch `step` in training units, [batchSize, d]. */

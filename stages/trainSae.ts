@@ -82,7 +82,9 @@ async function finish(training: SaeTraining, { store, device }: JobContext): Pro
   const weights = tensorsOf(training, trained);
   const files: FileEntry[] = [];
   const put = async (path: string, bytes: Uint8Array, rows?: number) => files.push({ path, ...(await store.put(artifactPath(id, path), bytes)), ...(rows === undefined ? {} : { rows }) });
-  await put('sae_weights.safetensors', encodeSafetensors({ ...weights, activation_mean: { shape: [d], data: Float32Array.from(mean) } }, { format: 'pt' }));
+  await put('sae_weights.safetensors', encodeSafetensors(weights, { format: 'pt' }));
+  // in a file of its own: SAELens refuses weights that have a tensor it does not know
+  await put('activation_mean.safetensors', encodeSafetensors({ activation_mean: { shape: [d], data: Float32Array.from(mean) } }, { format: 'pt' }));
   const about = {
     architecture: 'standard',
     d_in: d,
@@ -91,8 +93,10 @@ async function finish(training: SaeTraining, { store, device }: JobContext): Pro
     device: 'cpu',
     apply_b_dec_to_input: true,
     normalize_activations: 'none',
-    reshape_activations: 'none',
-    metadata: { hook_name: hook, hook_head_index: null, prepend_bos: false },
+    // TransformerLens gives hook_z by head; the SAE reads the heads side by side
+    reshape_activations: hook.endsWith('.hook_z') ? 'hook_z' : 'none',
+    // without a version SAELens takes the file for one from before 6 and loses the hook
+    metadata: { sae_lens_version: '6.0.0', hook_name: hook, hook_head_index: null, prepend_bos: false },
   };
   await put('cfg.json', Buffer.from(`${JSON.stringify(about, null, 2)}\n`));
   await put('metrics.jsonl', Buffer.from(state.log.map((row) => `${JSON.stringify(row)}\n`).join('')), state.log.length);
