@@ -1,0 +1,50 @@
+// What all benches have in common: their settings, how a bench is described, and a folder for the files both sides read.
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { encodeSafetensors, type TensorInput } from '../data/safetensors.ts';
+import type { BenchCase } from './result.ts';
+
+export interface BenchSettings {
+  threads: number;
+  rounds: number;
+  /** Cases whose name contains this only. */
+  only?: string;
+  log: (line: string) => void;
+}
+
+/** What a bench found: the first case is its headline. */
+export interface BenchOutcome {
+  cases: BenchCase[];
+  notes: string[];
+  /** What computed our side: "tensorflow 2.21.0". */
+  backend: string;
+}
+
+export interface Bench {
+  /** One line for the list. */
+  summary: string;
+  run(settings: BenchSettings): Promise<BenchOutcome>;
+}
+
+/** Runs `use` with a temporary folder, deleted afterwards. */
+export async function withFolder<Result>(use: (folder: string) => Promise<Result>): Promise<Result> {
+  const folder = await mkdtemp(join(tmpdir(), 'saeflow-bench-'));
+  try {
+    return await use(folder);
+  } finally {
+    await rm(folder, { recursive: true, force: true });
+  }
+}
+
+/** Writes tensors for both sides to read and returns the file's path. */
+export async function writeTensors(folder: string, name: string, tensors: Record<string, TensorInput>): Promise<string> {
+  const path = join(folder, `${name}.safetensors`);
+  await writeFile(path, encodeSafetensors(tensors));
+  return path;
+}
+
+/** The shapes or variants of a bench that `only` asks for. */
+export function chosen<Part extends { name: string }>(parts: readonly Part[], only: string | undefined): Part[] {
+  return parts.filter(({ name }) => only === undefined || name.includes(only));
+}

@@ -1,0 +1,29 @@
+// The machine a bench ran on, as RESULTS.md names it: what decides its figures, and nothing that names a person or host.
+import { readFileSync } from 'node:fs';
+import { arch, cpus, platform, totalmem } from 'node:os';
+
+const instructionSets = ['avx2', 'avx512f', 'avx512_bf16', 'amx_bf16'];
+
+/** `linux x64, 2 × AMD EPYC, 25 GB, avx2 avx512f avx512_bf16`. */
+export function describeBenchMachine(): string {
+  const processors = cpus();
+  const flags = processorFlags();
+  const found = instructionSets.filter((name) => flags.has(name));
+  return [`${platform()} ${arch()}`, `${processors.length} × ${processors[0]?.model.trim() ?? 'unknown processor'}`, `${Math.round(totalmem() / 1e9)} GB`, found.join(' ')].filter((part) => part !== '').join(', ');
+}
+
+/** Instruction sets of the first processor, as /proc/cpuinfo names them; empty where there is no such file. */
+export function processorFlags(): Set<string> {
+  try {
+    return new Set(/^flags\s*:\s*(.+)$/m.exec(readFileSync('/proc/cpuinfo', 'utf8'))?.[1]?.split(' '));
+  } catch {
+    return new Set();
+  }
+}
+
+/** Largest and present resident memory of a process, in bytes, as /proc has them. */
+export function residentBytes(pid: number | 'self' = 'self'): { peakRssBytes: number; rssBytes: number } {
+  const status = readFileSync(`/proc/${pid}/status`, 'utf8');
+  const bytes = (field: string) => Number(new RegExp(`^${field}:\\s+(\\d+) kB$`, 'm').exec(status)![1]) * 1024;
+  return { peakRssBytes: bytes('VmHWM'), rssBytes: bytes('VmRSS') };
+}
