@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { encodeSafetensors, type TensorInput } from '../data/safetensors.ts';
 import type { BenchCase } from './result.ts';
+import type { Alternated } from './rounds.ts';
 
 export interface BenchSettings {
   threads: number;
@@ -47,4 +48,9 @@ export async function writeTensors(folder: string, name: string, tensors: Record
 /** The shapes or variants of a bench that `only` asks for. */
 export function chosen<Part extends { name: string }>(parts: readonly Part[], only: string | undefined): Part[] {
   return parts.filter(({ name }) => only === undefined || name.includes(only));
+}
+
+/** Why a peer is missing from the cases of `name`. */
+export function failureNotes(name: string, failures: Alternated['failures']): string[] {
+  return failures.map((failure) => `${name}: ${failure.name} does not run here (${failure.reason})`);
 }

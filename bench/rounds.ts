@@ -39,7 +39,7 @@ export async function alternate(commands: SideCommand[], { rounds, warmups, step
   const drop = async (name: string, error: unknown) => {
     if (!(error instanceof SideError) || name === commands[0]!.name) throw error;
     failures.push({ name, reason: error.message });
-    log(`${name} does not run: ${error.message}`);
+    log(`${name} does not run: ${error.details}`);
   };
   try {
     for (const command of commands) {

@@ -1,6 +1,6 @@
 // One full training step of the SAE (gradients, decoder projection, Adam, unit rows) at several L0, against the same step
 // in PyTorch and against two libraries' own trainers. All start from the same weights; their losses must agree.
-import { chosen, withFolder, writeTensors, type Bench, type BenchOutcome, type BenchSettings } from './bench.ts';
+import { chosen, failureNotes, withFolder, writeTensors, type Bench, type BenchOutcome, type BenchSettings } from './bench.ts';
 import { processorFlags } from './machine.ts';
 import { peersPython } from './peers/setup.ts';
 import { compare, megabytes } from './result.ts';
@@ -64,7 +64,7 @@ async function run(folder: string, { threads, rounds, only, log }: BenchSettings
       outcome.cases.push(compare(`${name}: time`, 'ms', ours.ms, other.ms, other.version, more));
       if (peer === plain) outcome.cases.push(compare(`${name}: peak memory`, 'MB', megabytes(ours.peakRssBytes), megabytes(other.peakRssBytes), other.version));
     }
-    outcome.notes.push(...failures.map((failure) => `${name}: ${failure.name} does not run here (${failure.reason.split('\n')[0]})`));
+    outcome.notes.push(...failureNotes(name, failures));
   }
   return outcome;
 }

@@ -15,9 +15,15 @@ export interface SideCommand {
   env: Record<string, string | undefined>;
 }
 
-/** A side that could not start, or died. */
+/** A side that could not start, or died: the reason in a line, and all it wrote last. */
 export class SideError extends Error {
   override readonly name = 'SideError';
+  readonly details: string;
+
+  constructor(message: string, details = message) {
+    super(message);
+    this.details = details;
+  }
 }
 
 const tsxLoader = pathToFileURL(createRequire(import.meta.url).resolve('tsx')).href;
@@ -72,7 +78,7 @@ export class Side {
     const about = ready.parse(JSON.parse(await side.line()));
     if (about.type === 'ready') return { side, about };
     await side.close();
-    throw new SideError(about.message);
+    throw new SideError(about.message.split('\n', 1)[0]!, about.message);
   }
 
   /** Runs `steps` steps and answers with their time. Throws SideError when the side died. */
@@ -94,6 +100,6 @@ export class Side {
     const { value, done } = await this.lines.next();
     if (!done) return value;
     await this.close();
-    throw new SideError(`${this.name} ended without an answer: ${this.lastWords.join('\n') || 'it wrote nothing'}`);
+    throw new SideError(`it ended without an answer; its last line: ${this.lastWords.at(-1) ?? 'none'}`, this.lastWords.join('\n'));
   }
 }

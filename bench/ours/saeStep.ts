@@ -18,7 +18,7 @@ const { tensors } = decodeSafetensors(readFileSync(options.file));
 const weights = Object.fromEntries(saeParameterNames.map((name) => [name, tensors[name]!.data])) as unknown as SaeArrays;
 const { data, shape } = tensors['x']!;
 const [batches, batchSize, d] = shape as [number, number, number];
-const x = Array.from({ length: batches }, (_, index) => Float32Array.from((data as Float32Array).subarray(index * batchSize * d, (index + 1) * batchSize * d)));
+const x = Array.from({ length: batches }, (_, index) => (data as Float32Array).subarray(index * batchSize * d, (index + 1) * batchSize * d));
 const features = weights.b_enc.length;
 const { beta1, beta2, epsilon, learningRate, l1Coefficient } = options;
 const zeros = () => zeroSaeArrays(d, features);

@@ -30,10 +30,10 @@ def set_up():
         loss = loss_of(x[index % x.shape[0]])
         loss.backward()
         with torch.no_grad():
-            w_dec.grad -= (w_dec.grad * w_dec).sum(dim=1, keepdim=True) * w_dec
+            w_dec.grad.sub_((w_dec.grad * w_dec).sum(dim=1, keepdim=True) * w_dec)
         optimizer.step()
         with torch.no_grad():
-            w_dec /= w_dec.norm(dim=1, keepdim=True)
+            w_dec.div_(w_dec.norm(dim=1, keepdim=True))
         return dict(loss=loss.item())
 
     return f"PyTorch {torch.__version__} {'bf16 autocast' if given['autocast'] else 'f32'}", torch.get_num_threads(), step
