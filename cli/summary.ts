@@ -13,7 +13,7 @@ export function summarize(report: Report): string[] {
     ...alignTable([['stage', 'result', 'computing', 'size', 'device'], ...report.stages.map(({ name, cached, seconds, bytes, device }) => [name, cached ? 'found in the store' : 'made', formatDuration(seconds), formatBytes(bytes), device])], [2, 3]),
     '',
     `tokens       ${formatCount(tokens.train)} for training, ${formatCount(tokens.heldOut)} held out`,
-    `transformer  validation loss ${formatNumber(transformer.valLoss)} (unigram ${formatNumber(transformer.unigramLoss)}), ${formatCount(transformer.parameters)} parameters`,
+    `transformer  validation loss ${formatNumber(transformer.valLoss)} (unigram ${formatNumber(transformer.unigramLoss)}), ${formatCount(transformer.parameters)} parameters${describeDivergences(transformer.divergences)}`,
     `activations  ${formatCount(coverage.once)} positions read once, ${formatCount(coverage.moreThanOnce)} more often, ${formatCount(coverage.never)} never`,
     ...report.saes.flatMap(summarizeSae),
   ];
@@ -25,14 +25,18 @@ export function describePureFeatures(pureFeatures: Record<string, number>): stri
   return languages.length === 0 ? 'none' : languages.map(([lang, count]) => `${lang} ${count}`).join(', ');
 }
 
-function summarizeSae({ name, hook, features, l0, fvu, lossRecovered, losses, tokens, alive, dead, ultraLow, pureFeatures, resamplings }: SaeReport): string[] {
+function summarizeSae({ name, hook, features, l0, fvu, lossRecovered, losses, tokens, alive, dead, ultraLow, pureFeatures, resamplings, divergences }: SaeReport): string[] {
   const resampled = resamplings.map((record) => `${record.resampled} at step ${record.step}`);
   return [
     '',
     `SAE ${name}: ${formatCount(features)} features on ${hook}, over ${formatCount(tokens)} held-out tokens`,
     `  L0 ${formatNumber(l0)}, variance unexplained ${formatNumber(fvu)}, loss recovered ${formatNumber(lossRecovered)}`,
     `  losses: clean ${formatNumber(losses.clean)}, reconstructed ${formatNumber(losses.reconstructed)}, zero-ablated ${formatNumber(losses.zero)}, mean-ablated ${formatNumber(losses.mean)}`,
-    `  features: ${alive} alive, ${dead} dead, ${ultraLow} of ultra-low density; resampled: ${resampled.length === 0 ? 'none' : resampled.join(', ')}`,
+    `  features: ${alive} alive, ${dead} dead, ${ultraLow} of ultra-low density; resampled: ${resampled.length === 0 ? 'none' : resampled.join(', ')}${describeDivergences(divergences)}`,
     `  pure features (all top examples of one language): ${describePureFeatures(pureFeatures)}`,
   ];
+}
+
+function describeDivergences(divergences: SaeReport['divergences']): string {
+  return divergences.map(({ step, rolledBackTo, learningRateScale }) => `; diverged at step ${step}, learning rate × ${learningRateScale} from step ${rolledBackTo} on`).join('');
 }

@@ -22,16 +22,16 @@ export interface Checkpoint<State> {
 
 /**
  * Saves the state after `step` steps, replacing one of the same step, then deletes all but the newest two up to it and
- * that of step `pinned`.
+ * those of the steps `pinned`.
  *
  * @param state anything JSON can hold exactly: finite numbers, no undefined inside arrays.
  */
-export async function saveCheckpoint(store: ArtifactStore, id: ArtifactId, step: number, tensors: Record<string, TensorInput>, state: unknown, { pinned }: { pinned?: number } = {}): Promise<void> {
+export async function saveCheckpoint(store: ArtifactStore, id: ArtifactId, step: number, tensors: Record<string, TensorInput>, state: unknown, { pinned = [] }: { pinned?: readonly number[] } = {}): Promise<void> {
   const stored = await store.put(tensorsPath(id, step), encodeSafetensors(tensors));
   const receipt = checkpointReceipt.parse({ step, ...stored, state });
   await store.put(receiptPath(id, step), Buffer.from(`${JSON.stringify(receipt)}\n`));
   const older = (await stepsIn(store, id)).filter((other) => other <= step).slice(kept);
-  await deleteCheckpoints(store, id, older.filter((old) => old !== pinned));
+  await deleteCheckpoints(store, id, older.filter((old) => !pinned.includes(old)));
 }
 
 /** Deletes the checkpoints of later steps: training goes another way from `step` on. */

@@ -9,7 +9,7 @@ import type { ArtifactId, SpecOf } from '../schemas/stages.ts';
 import { artifactPath, readManifest, readSpec } from './artifact.ts';
 import type { ArtifactStore } from './artifactStore.ts';
 import { evaluationOf, type Evaluation, type EvaluationSums } from './evaluation.ts';
-import { specOf } from './inputs.ts';
+import { rowsOf, specOf } from './inputs.ts';
 import { decodeSafetensors } from './safetensors.ts';
 import { createTokenizer } from './tokenizer.ts';
 
@@ -124,7 +124,7 @@ async function runPageOf(store: ArtifactStore, { inputs }: SpecOf<'exportDashboa
     resamplings: resamplings.map(({ step, dead, resampled }) => ({ step, dead, resampled })),
     curves: {
       transformer: await curvesOf(store, stages[1]!, { trainLoss: 'nats per token', valLoss: 'nats per token', learningRate: '' }),
-      sae: await curvesOf(store, stages[3]!, { loss: '', mse: 'per component', l0: 'features', dead: 'features' }),
+      sae: await curvesOf(store, stages[3]!, { loss: '', mse: 'per component', l0: 'features', dead: 'features', learningRate: '' }),
     },
     lineage: await Promise.all(stages.map(async ({ stage, key }) => ({ stage, key, config: (await readSpec(store, { stage, key })).config }))),
   };
@@ -133,9 +133,4 @@ async function runPageOf(store: ArtifactStore, { inputs }: SpecOf<'exportDashboa
 async function curvesOf(store: ArtifactStore, id: ArtifactId, units: Record<string, string>): Promise<Curve[]> {
   const rows = await rowsOf(store, id, 'metrics.jsonl', z.record(z.string(), z.number()));
   return Object.entries(units).map(([name, unit]) => ({ name, unit, steps: rows.map((row) => row['step']!), values: rows.map((row) => row[name]!) }));
-}
-
-async function rowsOf<Row>(store: ArtifactStore, id: ArtifactId, path: string, schema: z.ZodType<Row>): Promise<Row[]> {
-  const text = Buffer.from(await store.get(artifactPath(id, path))).toString();
-  return text.split('\n').filter((line) => line !== '').map((line) => schema.parse(JSON.parse(line)));
 }

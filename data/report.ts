@@ -4,6 +4,7 @@ import { z } from 'zod';
 import type { ArtifactRef, Manifest } from '../schemas/artifact.ts';
 import type { PipelineConfig } from '../schemas/config.ts';
 import { featureIndex } from '../schemas/dashboard.ts';
+import { divergence } from '../schemas/divergence.ts';
 import { UserError } from '../schemas/errors.ts';
 import { resamplingResult } from '../schemas/jobs.ts';
 import type { StageResult } from '../schemas/progress.ts';
@@ -11,6 +12,7 @@ import { report, type Report } from '../schemas/report.ts';
 import type { StageName } from '../schemas/stages.ts';
 import { artifactPath, readManifest } from './artifact.ts';
 import type { ArtifactStore } from './artifactStore.ts';
+import { rowsOf } from './inputs.ts';
 
 export interface FinishedRun {
   run: string;
@@ -36,7 +38,7 @@ export async function buildReport(store: ArtifactStore, { run, configHash, confi
     configHash,
     stages: stages.map(({ artifact: { stage, key, seconds, device, bytes }, cached }) => ({ name: stage, key, cached, seconds, device, bytes })),
     tokens: { train: trainTokens, heldOut: heldOutTokens },
-    transformer: { valLoss: transformer.metrics['valLoss'], unigramLoss, parameters: transformer.metrics['parameters'] },
+    transformer: { valLoss: transformer.metrics['valLoss'], unigramLoss, parameters: transformer.metrics['parameters'], divergences: await rowsOf(store, transformer, 'divergences.jsonl', divergence) },
     sae: saes[0],
     saes,
     coverage: { once: activations.metrics['once'], moreThanOnce: activations.metrics['moreThanOnce'], never: activations.metrics['never'] },
@@ -46,8 +48,7 @@ export async function buildReport(store: ArtifactStore, { run, configHash, confi
 
 async function saeReport(store: ArtifactStore, { name, hook, features }: PipelineConfig['saes'][number], sae: Manifest, dashboard: Manifest) {
   const { lossClean: clean, lossReconstructed: reconstructed, lossZero: zero, lossMean: mean, ...metrics } = dashboard.metrics;
-  const rows = Buffer.from(await store.get(artifactPath(sae, 'resamplings.jsonl'))).toString().split('\n').filter((line) => line !== '');
-  const resamplings = rows.map((line) => resamplingResult.parse(JSON.parse(line)));
+  const resamplings = await rowsOf(store, sae, 'resamplings.jsonl', resamplingResult);
   return {
     name,
     hook,
@@ -56,6 +57,7 @@ async function saeReport(store: ArtifactStore, { name, hook, features }: Pipelin
     losses: { clean, reconstructed, zero, mean },
     pureFeatures: await pureFeatures(store, dashboard),
     resamplings: resamplings.map(({ step, dead, resampled, metrics: { lossBefore, lossAfter } }) => ({ step, dead, resampled, lossBefore, lossAfter })),
+    divergences: await rowsOf(store, sae, 'divergences.jsonl', divergence),
   };
 }
 

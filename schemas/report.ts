@@ -2,6 +2,7 @@
 // and by whoever compares runs.
 import { z } from 'zod';
 import { saeMetrics } from './dashboard.ts';
+import { divergence } from './divergence.ts';
 import { sha256Hex, stageName } from './stages.ts';
 
 const loss = z.number();
@@ -23,6 +24,8 @@ export const saeReport = saeMetrics.extend({
   /** Features whose top examples all come from documents of one language or kind. */
   pureFeatures: z.record(z.string(), z.int()),
   resamplings: z.array(resamplingRecordSummary),
+  /** Times that training went back and halved its learning rate. */
+  divergences: z.array(divergence),
 });
 
 export const report = z.strictObject({
@@ -32,7 +35,7 @@ export const report = z.strictObject({
     z.strictObject({ name: stageName, key: sha256Hex, cached: z.boolean(), seconds: z.number(), device: z.string(), bytes: z.int() }),
   ),
   tokens: z.strictObject({ train: z.int(), heldOut: z.int() }),
-  transformer: z.strictObject({ valLoss: loss, unigramLoss: loss, parameters: z.int() }),
+  transformer: z.strictObject({ valLoss: loss, unigramLoss: loss, parameters: z.int(), divergences: z.array(divergence) }),
   /** The first SAE of the configuration; all of them are in `saes`. */
   sae: saeReport,
   saes: z.array(saeReport),

@@ -2,10 +2,10 @@
 import { deleteCheckpointsAfter } from '../data/checkpoint.ts';
 import { saeSchedule } from '../model/sae.ts';
 import { breathe, StoppedError, type JobContext } from './context.ts';
-import { divergencesWith, learningRateScaleAt, spoiltTensor, type Diverged } from './divergence.ts';
+import { divergedInTensors, divergencesWith, learningRateScaleAt, type Diverged } from './divergence.ts';
 import { refuseBadVectors, vectorProvenance } from './saeProvenance.ts';
 import { resampleNow } from './saeResampling.ts';
-import { batchAt, deadNow, openTraining, saveTraining, trainingTensors, zeroSums, type SaeTraining } from './saeTraining.ts';
+import { batchAt, checkpointTensors, deadNow, openTraining, saveTraining, zeroSums, type SaeTraining } from './saeTraining.ts';
 
 /** Steps up to `toStep`, with checkpoints on the way and at the end. Changes `training` in place. */
 export async function trainTo(training: SaeTraining, toStep: number, context: JobContext): Promise<void> {
@@ -14,14 +14,16 @@ export async function trainTo(training: SaeTraining, toStep: number, context: Jo
   const secondsBefore = training.state.seconds;
   while (training.step < toStep) {
     if (resamplingIsDue(training)) await resampleNow(training, context);
-    const diverged = await advance(training, toStep, context);
+    let diverged = await advance(training, toStep, context);
     training.state.seconds = secondsBefore + (performance.now() - started) / 1000;
-    if (diverged !== undefined) {
-      await goBack(training, diverged, context);
-      continue;
+    const stop = diverged === undefined && context.shouldStop();
+    const milestone = isMilestone(training, toStep);
+    if (diverged === undefined && (milestone || stop || training.step % config.checkpointEverySteps === 0)) {
+      const tensors = checkpointTensors(training);
+      diverged = divergedInTensors(config, training.step, milestone, tensors);
+      if (diverged === undefined) await saveTraining(training, context, tensors);
     }
-    const stop = context.shouldStop();
-    if (isMilestone(training, toStep) || stop || training.step % config.checkpointEverySteps === 0) await saveTraining(training, context);
+    if (diverged !== undefined) await goBack(training, diverged, context);
     if (stop && training.step < toStep) throw new StoppedError();
   }
 }
@@ -50,11 +52,9 @@ async function advance(training: SaeTraining, toStep: number, context: JobContex
   }
   context.report({ done: training.step, total: totalSteps, unit: 'steps', metrics: { loss, mse, l0, dead }, checkpointStep: training.checkpointStep });
   await breathe();
-  if (!isMilestone(training, toStep)) return undefined;
   // a milestone is what training goes back to, and the last one is the result: it has to be good
-  const losses = trainer.losses(x, schedule.l1Coefficient);
-  const spoilt = losses.every(Number.isFinite) ? spoiltTensor(trainingTensors(training)) : 'loss';
-  return spoilt === undefined ? undefined : { step, afterUpdate: true, cause: `${spoilt} after the step (learning rate ${learningRate})` };
+  if (!isMilestone(training, toStep) || trainer.losses(x, schedule.l1Coefficient).every(Number.isFinite)) return undefined;
+  return { step, afterUpdate: true, cause: `the loss is not finite after the step (learning rate ${learningRate})` };
 }
 
 function isMilestone({ milestones, step }: SaeTraining, toStep: number): boolean {

@@ -17,7 +17,7 @@ import { resamplingResult } from '../schemas/jobs.ts';
 import type { ArtifactId } from '../schemas/stages.ts';
 import { manifestOf, specOf } from '../data/inputs.ts';
 import type { JobContext } from './context.ts';
-import { pinnedStep, spoiltTensor } from './divergence.ts';
+import { pinnedSteps } from './divergence.ts';
 
 const logRow = z.strictObject({ step: z.int(), loss: z.number(), mse: z.number(), l1: z.number(), l0: z.number(), dead: z.int(), learningRate: z.number() });
 export const saeState = z.strictObject({
@@ -105,17 +105,14 @@ export function startTraining(setting: SaeSetting, weights: SaeArrays, mean: Flo
   return { ...setting, trainer, mean, lastFired: new Int32Array(config.features).fill(-1), step: 0, checkpointStep: 0, state };
 }
 
-/** Saves the training, unless a number of it is not finite: the next step or milestone will then find that too. */
-export async function saveTraining(training: SaeTraining, { store }: JobContext): Promise<void> {
+export async function saveTraining(training: SaeTraining, { store }: JobContext, tensors = checkpointTensors(training)): Promise<void> {
   const { id, step, state, config, milestones } = training;
-  const tensors = trainingTensors(training);
-  if (spoiltTensor(tensors) !== undefined) return;
-  await saveCheckpoint(store, id, step, tensors, state, pinnedStep({ ...config, milestones }, step));
+  await saveCheckpoint(store, id, step, tensors, state, { pinned: pinnedSteps({ ...config, milestones }, step) });
   training.checkpointStep = step;
 }
 
-/** All tensors of a checkpoint, as they are now. */
-export function trainingTensors(training: SaeTraining): Record<string, TensorInput> {
+/** Copies of all that changes while training, by name. */
+export function checkpointTensors(training: SaeTraining): Record<string, TensorInput> {
   const { trainer, lastFired, mean } = training;
   const { weights, m, v } = trainer.arrays();
   return {

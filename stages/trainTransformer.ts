@@ -7,7 +7,7 @@ import { artifactPath, writeReceipt } from '../data/artifact.ts';
 import { deleteCheckpointsAfter, latestCheckpoint, saveCheckpoint } from '../data/checkpoint.ts';
 import { specOf } from '../data/inputs.ts';
 import { planStage } from '../data/plans.ts';
-import { encodeSafetensors } from '../data/safetensors.ts';
+import { encodeSafetensors, type TensorInput } from '../data/safetensors.ts';
 import type { TokenStream } from '../data/tokenStream.ts';
 import { zeroMoments, type Moments } from '../model/adam.ts';
 import { countParameters, initialParameters, Transformer } from '../model/transformer.ts';
@@ -19,7 +19,7 @@ import type { SegmentResult } from '../schemas/jobs.ts';
 import type { ArtifactId } from '../schemas/stages.ts';
 import { openTokens } from './artifacts.ts';
 import { breathe, StoppedError, type JobContext } from './context.ts';
-import { divergencesWith, learningRateScaleAt, pinnedStep, spoiltTensor, type Diverged } from './divergence.ts';
+import { divergedInTensors, divergencesWith, learningRateScaleAt, pinnedSteps, type Diverged } from './divergence.ts';
 import { fromTensors, toTensors } from './tensorFiles.ts';
 import { batchesAt, sequences, tokenProvenance, type TransformerBatches } from './transformerBatches.ts';
 
@@ -60,14 +60,16 @@ export async function trainTransformerSegment(id: ArtifactId, toStep: number, co
   const started = performance.now();
   const secondsBefore = training.state.seconds;
   while (training.step < toStep) {
-    const diverged = await advance(training, toStep, context);
+    let diverged = await advance(training, toStep, context);
     training.state.seconds = secondsBefore + (performance.now() - started) / 1000;
-    if (diverged !== undefined) {
-      training = await goBack(training, diverged, context);
-      continue;
+    const stop = diverged === undefined && context.shouldStop();
+    const milestone = isMilestone(training, toStep);
+    if (diverged === undefined && (milestone || stop || training.step % config.checkpointEverySteps === 0)) {
+      const tensors = checkpointTensors(training);
+      diverged = divergedInTensors(config, training.step, milestone, tensors);
+      if (diverged === undefined) await save(training, tensors, context);
     }
-    const stop = context.shouldStop();
-    if (isMilestone(training, toStep) || stop || training.step % config.checkpointEverySteps === 0) await save(training, context);
+    if (diverged !== undefined) training = await goBack(training, diverged, context);
     if (stop && training.step < toStep) throw new StoppedError();
   }
   const { state } = training;
@@ -123,8 +125,6 @@ async function advance(training: Training, toStep: number, context: JobContext):
   await breathe();
   if (!isMilestone(training, toStep)) return undefined;
   const evaluation = await evaluate(training, learningRate);
-  const spoilt = spoiltTensor(checkpointTensors(training));
-  if (spoilt !== undefined) return { step, afterUpdate: true, cause: `${spoilt} after the step (learning rate ${learningRate})` };
   if (!Number.isFinite(evaluation.valLoss)) return { step, afterUpdate: true, cause: `held-out loss ${evaluation.valLoss} after the step (learning rate ${learningRate})` };
   state.evaluations.push(evaluation);
   Object.assign(state, { lossSum: 0, normSum: 0, steps: 0 });
@@ -144,16 +144,13 @@ async function goBack(training: Training, diverged: Diverged, context: JobContex
   const back = await restore(training, divergences.at(-1)!.rolledBackTo, context);
   Object.assign(back.state, { divergences, seconds: state.seconds });
   await deleteCheckpointsAfter(context.store, id, back.step);
-  await save(back, context);
+  await save(back, checkpointTensors(back), context);
   return back;
 }
 
-/** Saves the training, unless a number of it is not finite: the next step or milestone will then find that too. */
-async function save(training: Training, { store }: JobContext): Promise<void> {
+async function save(training: Training, tensors: Record<string, TensorInput>, { store }: JobContext): Promise<void> {
   const { id, step, config, milestones, state } = training;
-  const tensors = checkpointTensors(training);
-  if (spoiltTensor(tensors) !== undefined) return;
-  await saveCheckpoint(store, id, step, tensors, state, pinnedStep({ ...config, milestones }, step));
+  await saveCheckpoint(store, id, step, tensors, state, { pinned: pinnedSteps({ ...config, milestones }, step) });
   training.checkpointStep = step;
 }
 

@@ -45,10 +45,10 @@ export async function tokenProvenance(batches: TransformerBatches, model: Transf
   const items = offsets.flatMap((rows, microBatch) =>
     rows.map((offset, row) => ({ microBatch, row, offset, documents: documents.slice(documentIndexAt(documents, offset), documentIndexAt(documents, offset + contextLength) + 1).map(nameOf) })),
   );
-  const names = new Set(items.flatMap((item) => item.documents));
+  const names = [...new Set(items.flatMap((item) => item.documents))];
   const bad = firstBadToken(await batchesAt(batches, step), offsets, model, contextLength);
-  const where = bad === undefined ? '' : `; the first whose loss is not finite has its token ${bad} in ${nameOf(documents[documentIndexAt(documents, bad)]!)}`;
-  return { summary: `${items.length} sequences of ${names.size} documents${where}`, items };
+  const where = bad === undefined ? '' : `; the first token whose loss is not finite is of ${nameOf(documents[documentIndexAt(documents, bad)]!)}`;
+  return { summary: `${items.length} sequences of ${names.length} documents, the first ${names[0]}${where}`, items };
 }
 
 /** Offsets of a step's sequences in the training tokens, by micro-batch, from a stream named by the step, as nanoGPT draws them. */

@@ -7,7 +7,7 @@ import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { z } from 'zod';
 import { artifactPath } from '../../data/artifact.ts';
 import { openStore, type ArtifactStore } from '../../data/artifactStore.ts';
-import { latestCheckpoint, saveCheckpoint } from '../../data/checkpoint.ts';
+import { deleteCheckpointsAfter, latestCheckpoint, saveCheckpoint } from '../../data/checkpoint.ts';
 import { UserError } from '../../schemas/errors.ts';
 import type { ArtifactId } from '../../schemas/stages.ts';
 
@@ -59,6 +59,21 @@ describe('a checkpoint', () => {
     for (const step of [10, 20, 30, 40]) await save(step);
     const paths = (await store.list('')).map(({ path }) => path.slice(path.lastIndexOf('/') + 1));
     expect(paths).toEqual(['checkpoint-000000030.json', 'checkpoint-000000030.safetensors', 'checkpoint-000000040.json', 'checkpoint-000000040.safetensors']);
+  });
+
+  it('that is pinned stays, however many are newer', async () => {
+    const pinned = { pinned: [10, 20] };
+    for (const step of [5, 10, 20, 30, 40]) await saveCheckpoint(store, id, step, { weights: { shape: [1], data: Float32Array.of(step) } }, {}, pinned);
+    const steps = async () => (await store.list('')).map(({ path }) => path).filter((path) => path.endsWith('.json')).map((path) => Number(/(\d+)\.json$/.exec(path)![1]));
+    expect(await steps()).toEqual([10, 20, 30, 40]);
+    await save(50);
+    expect(await steps()).toEqual([40, 50]);
+  });
+
+  it('of a later step goes when training turns back', async () => {
+    for (const step of [10, 20]) await save(step);
+    await deleteCheckpointsAfter(store, id, 10);
+    expect((await store.list('')).map(({ path }) => path.slice(path.lastIndexOf('/') + 1))).toEqual(['checkpoint-000000010.json', 'checkpoint-000000010.safetensors']);
   });
 
   it('saved again at its step replaces the first', async () => {

@@ -64,6 +64,23 @@ describe('ShuffledReader', () => {
     );
   });
 
+  it('tells where each vector of a batch is from, without loading a shard', async () => {
+    await fc.assert(
+      fc.asyncProperty(arbitrary.sizes, arbitrary.options, async (sizes, options) => {
+        const firstOf = (shard: number) => sizes.slice(0, shard).reduce((sum, rows) => sum + rows, 0);
+        const asked = readerOf(sizes, { ...options, shards: shardsOf(sizes, () => expect.unreachable()) });
+        const reader = readerOf(sizes, options);
+        for (let batch = 0; batch < reader.batches; batch++) {
+          const ids = asked.sources(batch).map(({ shard, row }) => firstOf(shard) + row);
+          expect(ids).toEqual(idsOf(await reader.read(batch)));
+          expect(reader.sources(batch)).toEqual(asked.sources(batch));
+        }
+        expect(() => asked.sources(asked.batches)).toThrow(RangeError);
+      }),
+      { numRuns: 30 },
+    );
+  });
+
   it('gives the same batch in any order of reading, at once, and from any point of resumption', async () => {
     await fc.assert(
       fc.asyncProperty(arbitrary.sizes, arbitrary.options, fc.infiniteStream(fc.nat()), async (sizes, options, picks) => {
