@@ -25,6 +25,8 @@ export interface BenchOutcome {
 export interface Bench {
   /** One line for the list. */
   summary: string;
+  /** Where more rounds would tell nothing: the number there are. */
+  rounds?: number;
   run(settings: BenchSettings): Promise<BenchOutcome>;
 }
 

@@ -1,7 +1,11 @@
-// The machine a bench ran on, as RESULTS.md names it: what decides its figures, and nothing that names a person or host.
+// The machine and code a bench ran on, as RESULTS.md names them: what decides its figures, and nothing that names a
+// person or host.
+import { execFileSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { arch, cpus, platform, totalmem } from 'node:os';
+import { fileURLToPath } from 'node:url';
 
+const root = fileURLToPath(new URL('..', import.meta.url));
 const instructionSets = ['avx2', 'avx512f', 'avx512_bf16', 'amx_bf16'];
 
 /** `linux x64, 2 × AMD EPYC, 25 GB, avx2 avx512f avx512_bf16`. */
@@ -10,6 +14,18 @@ export function describeBenchMachine(): string {
   const flags = processorFlags();
   const found = instructionSets.filter((name) => flags.has(name));
   return [`${platform()} ${arch()}`, `${processors.length} × ${processors[0]?.model.trim() ?? 'unknown processor'}`, `${Math.round(totalmem() / 1e9)} GB`, found.join(' ')].filter((part) => part !== '').join(', ');
+}
+
+/** `saeflow 0.1.0 (c334c0f1c0de)`; `, changed` where the code is not that commit's. What benches record does not count. */
+export function codeVersion(): string {
+  const { version } = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8')) as { version: string };
+  try {
+    const git = (...args: string[]) => execFileSync('git', args, { cwd: root, encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] }).trim();
+    const changed = git('status', '--porcelain', '--untracked-files=no', '--', '.', ':!bench/results', ':!bench/RESULTS.md');
+    return `saeflow ${version} (${git('rev-parse', '--short=12', 'HEAD')}${changed === '' ? '' : ', changed'})`;
+  } catch {
+    return `saeflow ${version}`;
+  }
 }
 
 /** Instruction sets of the first processor, as /proc/cpuinfo names them; empty where there is no such file. */

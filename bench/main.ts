@@ -4,10 +4,9 @@ import { Command, InvalidArgumentError } from 'commander';
 import { describeError } from '../cli/errors.ts';
 import { alignTable } from '../cli/format.ts';
 import { UserError } from '../schemas/errors.ts';
-import { describeMachine } from '../workers/machine.ts';
 import { benches } from './benches.ts';
 import { benchNames, type BenchName } from './benchNames.ts';
-import { describeBenchMachine } from './machine.ts';
+import { codeVersion, describeBenchMachine } from './machine.ts';
 import { formatRatio, record } from './record.ts';
 import { benchResult, type BenchResult } from './result.ts';
 
@@ -42,10 +41,11 @@ try {
   process.exitCode = 1;
 }
 
-async function runBench(name: BenchName, { threads, rounds, case: only, record: keep }: Options): Promise<void> {
+async function runBench(name: BenchName, { threads, rounds: asked, case: only, record: keep }: Options): Promise<void> {
   if (keep && only !== undefined) throw new UserError('--record with --case would record a part as the whole', 'Leave one of them out.');
   const machine = describeBenchMachine();
-  log(`${name}: ${threads} threads, ${rounds} rounds, ${machine}`);
+  const rounds = benches[name].rounds ?? asked;
+  log(`${name}: ${threads} threads, ${rounds === 1 ? '1 round' : `${rounds} rounds`}, ${machine}`);
   const { cases, notes, backend } = await benches[name].run({ threads, rounds, only, log });
   const [headline] = cases;
   if (headline === undefined) throw new UserError(only === undefined ? `${name}: no peer runs here` : `${name} has no case with "${only}" in its name`, only === undefined ? 'See the lines above for the reasons.' : 'Run it without --case to see all names.');
@@ -54,7 +54,7 @@ async function runBench(name: BenchName, { threads, rounds, case: only, record: 
   printTable(result);
   if (keep) {
     const command = `npm run -s bench -- ${process.argv.slice(2).join(' ')}`;
-    record({ result, date: new Date().toISOString().slice(0, 10), threads, rounds, command, versions: [describeMachine().codeVersion, `Node ${process.versions.node}`, backend] });
+    record({ result, date: new Date().toISOString().slice(0, 10), threads, rounds, command, versions: [codeVersion(), `Node ${process.versions.node}`, backend] });
     log('written: bench/results and bench/RESULTS.md');
   }
   console.log(JSON.stringify(result));

@@ -43,6 +43,7 @@ const cases: Case[] = [
 
 export const memory: Bench = {
   summary: 'peak memory of training steps and sampling against budgets; nothing left behind over 1,000 steps',
+  rounds: 1,
   run: (settings) => withFolder((folder) => run(folder, settings)),
 };
 

@@ -45,7 +45,7 @@ function section({ result, date, threads, rounds, command, versions }: RecordedR
   return [
     '',
     `## ${result.bench}`,
-    `${date}, ${threads} threads, ${rounds} rounds, ${result.machine}; ${versions.join(', ')}`,
+    `${date}, ${threads} threads, ${rounds === 1 ? '1 round' : `${rounds} rounds`}, ${result.machine}; ${versions.join(', ')}`,
     '',
     `    ${command}`,
     '',

@@ -75,10 +75,14 @@ export class Side {
    */
   static async open(command: SideCommand): Promise<{ side: Side; about: Ready }> {
     const side = new Side(command);
-    const about = ready.parse(JSON.parse(await side.line()));
-    if (about.type === 'ready') return { side, about };
-    await side.close();
-    throw new SideError(about.message.split('\n', 1)[0]!, about.message);
+    try {
+      const about = ready.parse(JSON.parse(await side.line()));
+      if (about.type === 'ready') return { side, about };
+      throw new SideError(about.message.split('\n', 1)[0]!, about.message);
+    } catch (error) {
+      await side.close();
+      throw error;
+    }
   }
 
   /** Runs `steps` steps and answers with their time. Throws SideError when the side died. */
