@@ -1,0 +1,250 @@
+// What JavaScript sees of the kernel (model/saeKernel.ts): open(isa, threads) once, then trainings that live in native
+// memory behind handles. Every argument is checked; a wrong one throws and changes nothing.
+#include <node_api.h>
+#include <cmath>
+#include <exception>
+#include <memory>
+#include <string>
+#include <vector>
+#include "pool.h"
+#include "state.h"
+
+namespace sae {
+Kernel kernelOf_portable();
+#if defined(__x86_64__)
+Kernel kernelOf_avx2();
+Kernel kernelOf_avx512();
+Kernel kernelOf_avx512bf16();
+#endif
+}  // namespace sae
+
+namespace {
+
+using namespace sae;
+
+// A training's handle; `training` is empty once released.
+struct Handle {
+  std::unique_ptr<State> training;
+};
+
+struct Opened {
+  Kernel kernel;
+  Pool* pool;
+};
+Opened opened = {{nullptr, nullptr, nullptr}, nullptr};
+
+struct Refused : std::exception {
+  std::string message;
+  explicit Refused(std::string message) : message(std::move(message)) {}
+};
+
+bool runsHere(const std::string& isa) {
+#if defined(__x86_64__)
+  __builtin_cpu_init();
+  const bool avx2 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
+  const bool avx512 = avx2 && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl");
+  if (isa == "avx2") return avx2;
+  if (isa == "avx512") return avx512;
+  if (isa == "avx512bf16") return avx512 && __builtin_cpu_supports("avx512bf16");
+#endif
+  return isa == "portable";
+}
+
+Kernel kernelOf(const std::string& isa) {
+#if defined(__x86_64__)
+  if (isa == "avx512bf16") return kernelOf_avx512bf16();
+  if (isa == "avx512") return kernelOf_avx512();
+  if (isa == "avx2") return kernelOf_avx2();
+#endif
+  return kernelOf_portable();
+}
+
+// The arguments of a call.
+class Arguments {
+ public:
+  Arguments(napi_env env, napi_callback_info info, size_t count) : env_(env), values_(count) {
+    size_t given = count;
+    napi_get_cb_info(env, info, &given, values_.data(), nullptr, nullptr);
+    if (given < count) throw Refused(std::to_string(count) + " arguments expected, " + std::to_string(given) + " given");
+  }
+
+  double number(size_t index) {
+    double value;
+    if (napi_get_value_double(env_, values_[index], &value) != napi_ok) throw Refused(at(index) + "is not a number");
+    return value;
+  }
+  int whole(size_t index, int least) {
+    const double value = number(index);
+    if (!(value >= least && value <= (1 << 24)) || value != std::floor(value)) throw Refused(at(index) + "is not a whole number from " + std::to_string(least) + " to 2^24");
+    return int(value);
+  }
+  bool boolean(size_t index) {
+    bool value;
+    if (napi_get_value_bool(env_, values_[index], &value) != napi_ok) throw Refused(at(index) + "is not true or false");
+    return value;
+  }
+  std::string text(size_t index) {
+    char text[64];
+    size_t length;
+    if (napi_get_value_string_utf8(env_, values_[index], text, sizeof text, &length) != napi_ok) throw Refused(at(index) + "is not a string");
+    return text;
+  }
+  Handle& handle(size_t index) {
+    void* data = nullptr;
+    if (napi_get_value_external(env_, values_[index], &data) != napi_ok) throw Refused(at(index) + "is not a training");
+    return *static_cast<Handle*>(data);
+  }
+  State& training(size_t index) {
+    Handle& found = handle(index);
+    if (!found.training) throw Refused("the training was released");
+    return *found.training;
+  }
+  // A typed array of exactly `length` elements; of any whole number of rows of −length elements where it is negative.
+  template <class T>
+  T* array(size_t index, napi_typedarray_type wanted, long length, size_t* rows = nullptr) {
+    napi_typedarray_type type;
+    size_t count;
+    void* data;
+    if (napi_get_typedarray_info(env_, values_[index], &type, &count, &data, nullptr, nullptr) != napi_ok || type != wanted) throw Refused(at(index) + "is not a typed array of the right kind");
+    if (length >= 0 && count != size_t(length)) throw Refused(at(index) + "has " + std::to_string(count) + " elements, not " + std::to_string(length));
+    if (length < 0) {
+      if (count == 0 || count % size_t(-length) != 0) throw Refused(at(index) + "has " + std::to_string(count) + " elements, not a multiple of " + std::to_string(-length));
+      *rows = count / size_t(-length);
+    }
+    return static_cast<T*>(data);
+  }
+  float* floats(size_t index, long length, size_t* rows = nullptr) { return array<float>(index, napi_float32_array, length, rows); }
+
+ private:
+  static std::string at(size_t index) { return "argument " + std::to_string(index + 1) + " "; }
+  napi_env env_;
+  std::vector<napi_value> values_;
+};
+
+// Runs `body`; what it throws becomes a JavaScript error.
+template <class Body>
+napi_value guarded(napi_env env, const Body& body) {
+  try {
+    return body();
+  } catch (const Refused& refused) {
+    napi_throw_type_error(env, nullptr, refused.message.c_str());
+  } catch (const std::exception& error) {
+    napi_throw_error(env, nullptr, error.what());
+  }
+  return nullptr;
+}
+
+// open(isa, threads): isa '' takes the best one the processor has. Returns its name.
+napi_value open(napi_env env, napi_callback_info info) {
+  return guarded(env, [&] {
+    Arguments given(env, info, 2);
+    std::string isa = given.text(0);
+    const int threads = given.whole(1, 1);
+    for (const char* best : {"avx512bf16", "avx512", "avx2", "portable"})
+      if (isa.empty() && runsHere(best)) isa = best;
+    if (!runsHere(isa)) throw Refused("instruction set " + isa + " is not on this processor");
+    if (opened.pool == nullptr || opened.pool->threads() != threads) opened.pool = new Pool(threads);
+    opened.kernel = kernelOf(isa);
+    napi_value name;
+    napi_create_string_utf8(env, isa.c_str(), isa.size(), &name);
+    return name;
+  });
+}
+
+napi_value create(napi_env env, napi_callback_info info) {
+  return guarded(env, [&] {
+    Arguments given(env, info, 2);
+    auto handle = std::make_unique<Handle>();
+    handle->training = std::make_unique<State>(given.whole(0, 1), given.whole(1, 1));
+    napi_value external;
+    napi_create_external(env, handle.release(), [](napi_env, void* data, void*) { delete static_cast<Handle*>(data); }, nullptr, &external);
+    return external;
+  });
+}
+
+napi_value release(napi_env env, napi_callback_info info) {
+  return guarded(env, [&]() -> napi_value {
+    Arguments(env, info, 1).handle(0).training.reset();
+    return nullptr;
+  });
+}
+
+// Between JavaScript's arrays (W_enc [d, F], b_enc [F], W_dec [F, d], b_dec [d]) and the feature-major ones in here.
+template <class Move>
+napi_value transfer(napi_env env, napi_callback_info info, const Move& move) {
+  return guarded(env, [&]() -> napi_value {
+    Arguments given(env, info, 6);
+    State& state = given.training(0);
+    const int which = given.whole(1, 0), d = state.d, features = state.features;
+    if (which > 2) throw Refused("argument 2 is not 0 (weights), 1 or 2 (moments)");
+    Parameters& inside = which == 0 ? state.weights : which == 1 ? state.m : state.v;
+    float* encoder = given.floats(2, long(d) * features);
+    float* encoderBias = given.floats(3, features);
+    float* decoder = given.floats(4, long(d) * features);
+    float* decoderBias = given.floats(5, d);
+    for (int feature = 0; feature < features; feature++)
+      for (int c = 0; c < d; c++) {
+        move(inside.encoder.data()[size_t(feature) * state.stride + c], encoder[size_t(c) * features + feature]);
+        move(inside.decoder.data()[size_t(feature) * state.stride + c], decoder[size_t(feature) * d + c]);
+      }
+    for (int feature = 0; feature < features; feature++) move(inside.encoderBias.data()[feature], encoderBias[feature]);
+    for (int c = 0; c < d; c++) move(inside.decoderBias.data()[c], decoderBias[c]);
+    return nullptr;
+  });
+}
+
+napi_value load(napi_env env, napi_callback_info info) {
+  return transfer(env, info, [](float& inside, float& outside) { inside = outside; });
+}
+
+napi_value save(napi_env env, napi_callback_info info) {
+  return transfer(env, info, [](float& inside, float& outside) { outside = inside; });
+}
+
+napi_value step(napi_env env, napi_callback_info info) {
+  return guarded(env, [&]() -> napi_value {
+    Arguments given(env, info, 6);
+    State& state = given.training(0);
+    size_t rows;
+    const float* x = given.floats(1, -long(state.d), &rows);
+    const bool sparse = given.boolean(2);
+    const double* s = given.array<double>(3, napi_float64_array, 7);
+    uint32_t* fired = given.array<uint32_t>(4, napi_uint32_array, state.features);
+    double* out = given.array<double>(5, napi_float64_array, 5);
+    const StepResult result = opened.kernel.step(state, *opened.pool, x, int(rows), sparse, {s[0], s[1], s[2], s[3], s[4], s[5], s[6]}, fired);
+    out[0] = result.loss;
+    out[1] = result.meanSquare;
+    out[2] = result.l1;
+    out[3] = result.pairs;
+    out[4] = result.nonFinite;
+    return nullptr;
+  });
+}
+
+napi_value losses(napi_env env, napi_callback_info info) {
+  return guarded(env, [&]() -> napi_value {
+    Arguments given(env, info, 5);
+    State& state = given.training(0);
+    size_t rows;
+    const float* x = given.floats(1, -long(state.d), &rows);
+    opened.kernel.losses(state, *opened.pool, x, int(rows), given.number(2), given.number(3), given.floats(4, long(rows)));
+    return nullptr;
+  });
+}
+
+napi_value initialise(napi_env env, napi_value exports) {
+  const struct {
+    const char* name;
+    napi_callback function;
+  } all[] = {{"open", open}, {"create", create}, {"release", release}, {"load", load}, {"save", save}, {"step", step}, {"losses", losses}};
+  for (const auto& each : all) {
+    napi_value function;
+    napi_create_function(env, each.name, NAPI_AUTO_LENGTH, each.function, nullptr, &function);
+    napi_set_named_property(env, exports, each.name, function);
+  }
+  return exports;
+}
+
+}  // namespace
+
+NAPI_MODULE(sae_kernel, initialise)
