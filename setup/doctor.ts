@@ -86,12 +86,14 @@ async function tensorflow(env: Environment): Promise<Finding> {
   if (result.exitCode !== 0 || !line) {
     return { name: 'tensorflow', status: 'fail', found: `no backend loads: ${result.stderr.trim().split('\n').at(-1) ?? ''}`, remedy: 'Run npm run setup.' };
   }
-  const backend = JSON.parse(line) as { name: string; device: string; tensorflowVersion: string; threads: number };
+  const backend = JSON.parse(line) as { name: string; device: string; tensorflowVersion: string; threads: number; sae: string };
   if (backend.name === 'tensorflow' && backend.device === 'cpu' && hasNvidiaDriver() && !env['SAEFLOW_TF_VARIANT']) {
     return { name: 'tensorflow', status: 'warn', found: `native ${backend.tensorflowVersion} on CPU, though there is an NVIDIA driver`, remedy: 'Run npm run setup, which then fetches the CUDA build.' };
   }
   if (backend.name === 'tensorflow') {
-    return { name: 'tensorflow', status: 'ok', found: `native ${backend.tensorflowVersion} on ${backend.device.toUpperCase()}, ${backend.threads} threads` };
+    const slow = backend.device === 'cpu' && backend.sae === 'tensorflow';
+    const found = `native ${backend.tensorflowVersion} on ${backend.device.toUpperCase()}, ${backend.threads} threads; SAEs train on ${backend.sae}${slow ? ', several times slower than on the kernel' : ''}`;
+    return { name: 'tensorflow', status: slow ? 'warn' : 'ok', found, remedy: 'Run npm run setup, which compiles the SAE kernel.' };
   }
   const reason = /not in use \((.*)\); running/.exec(result.stderr)?.[1] ?? 'unknown reason';
   return { name: 'tensorflow', status: 'warn', found: `WASM, about 10 times slower (${reason})`, remedy: 'Run npm run setup.' };

@@ -1,10 +1,11 @@
-// What `npm run setup` does once the packages are there: native TensorFlow, Temporal, and for the tests a browser and
+// What `npm run setup` does once the packages are there: native TensorFlow, the SAE kernel, Temporal, and for the tests a browser and
 // an S3 server. Each part looks before it works, so a second run says what it found and ends at once.
-// `--tensorflow-only` is for workers whose Temporal server is elsewhere (infra/Dockerfile).
+// `--tensorflow-only` (and the kernel) is for workers whose Temporal server is elsewhere (infra/Dockerfile).
 
 import { UserError } from '../schemas/errors.ts';
 import { setUpBrowser } from './browser.ts';
 import { ensureS3Server } from './s3Server.ts';
+import { setUpSaeKernel } from './saeKernel.ts';
 import { setUpTensorflow } from './tensorflow.ts';
 import { resolveTemporal } from './temporal.ts';
 
@@ -14,6 +15,8 @@ const asked = (flag: string): boolean => process.argv.includes(flag);
 try {
   const tensorflow = await setUpTensorflow(process.env, log);
   log(tensorflow.variant === 'wasm' ? `TensorFlow.js on WASM (${tensorflow.reason})` : `TensorFlow (${tensorflow.variant}) in ${tensorflow.path}`);
+  const kernel = await setUpSaeKernel(process.env, log);
+  if (kernel !== undefined) log(`SAE kernel in ${kernel}`);
   if (!asked('--tensorflow-only')) {
     const temporal = await resolveTemporal(process.env, log);
     log(temporal.kind === 'address' ? `Temporal at ${temporal.address}, namespace ${temporal.namespace}` : `Temporal ${temporal.version} in ${temporal.path}`);

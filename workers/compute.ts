@@ -6,8 +6,8 @@ serveJobs({
   needsTensors: (job) => job.kind !== 'tokenizeShard',
   async loadBackend() {
     const { loadBackend } = await import('./tensorflow.ts');
-    const { name, tensorflowVersion, device, threads } = await loadBackend();
-    return { backend: `${name} ${tensorflowVersion}`, device, threads };
+    const { name, tensorflowVersion, device, threads, sae } = await loadBackend();
+    return { backend: `${name} ${tensorflowVersion}, SAEs on ${sae}`, device, threads };
   },
   async runJob(job, context) {
     const { runJob } = await import('../stages/jobs.ts');

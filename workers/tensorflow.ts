@@ -7,6 +7,7 @@ import { dirname, sep } from 'node:path';
 import util from 'node:util';
 import * as tf from '@tensorflow/tfjs-core';
 import { UserError } from '../schemas/errors.ts';
+import { registerNativeSaeKernel } from './saeKernel.ts';
 
 /** The backend in use, as it is recorded in manifests and shown by `saeflow doctor`. */
 export interface LoadedBackend {
@@ -16,6 +17,8 @@ export interface LoadedBackend {
   tensorflowVersion: string;
   /** Threads of one operation. */
   threads: number;
+  /** What SAEs train on: `kernel` and its instruction set, or `tensorflow`. */
+  sae: string;
 }
 
 /** How to load it. */
@@ -41,6 +44,12 @@ const require = createRequire(import.meta.url);
 export async function loadBackend(options: BackendOptions = {}): Promise<LoadedBackend> {
   const env = options.env ?? process.env;
   const threads = options.threads ?? (Number(env['TF_NUM_INTRAOP_THREADS']) || availableParallelism());
+  const backend = await loadTensors(threads, env);
+  // a GPU's tensors are where its data are; the kernel is the CPU's
+  return { ...backend, sae: backend.device === 'gpu' ? 'tensorflow' : registerNativeSaeKernel(threads, env) };
+}
+
+async function loadTensors(threads: number, env: Record<string, string | undefined>): Promise<Omit<LoadedBackend, 'sae'>> {
   if (env['SAEFLOW_TF_VARIANT'] === 'wasm') return loadWasm('SAEFLOW_TF_VARIANT=wasm');
   try {
     return loadNative(threads);
@@ -50,7 +59,7 @@ export async function loadBackend(options: BackendOptions = {}): Promise<LoadedB
   }
 }
 
-function loadNative(threads: number): LoadedBackend {
+function loadNative(threads: number): Omit<LoadedBackend, 'sae'> {
   process.env['TF_CPP_MIN_LOG_LEVEL'] ??= '2';
   process.env['TF_NUM_INTRAOP_THREADS'] = String(threads);
   process.env['TF_NUM_INTEROP_THREADS'] = '1';
@@ -81,7 +90,7 @@ function registerGradients(): void {
   createRequire(require.resolve('@tensorflow/tfjs-node-gpu/package.json'))('@tensorflow/tfjs');
 }
 
-async function loadWasm(reason: string): Promise<LoadedBackend> {
+async function loadWasm(reason: string): Promise<Omit<LoadedBackend, 'sae'>> {
   console.error(`saeflow: native TensorFlow is not in use (${reason}); running on WASM, about 10 times slower. Remedy: npm run setup, then npm run doctor.`);
   try {
     registerGradients();

@@ -1,0 +1,45 @@
+// Loads the native SAE kernel that set-up compiled and registers it with the model. Without it SAEs train on tensors,
+// which is right on a GPU and several times slower on a CPU.
+import { existsSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { registerSaeKernel, type SaeKernel } from '../model/saeKernel.ts';
+import { UserError } from '../schemas/errors.ts';
+import { saeKernelPath } from '../setup/saeKernel.ts';
+
+const choices = ['auto', 'off', 'portable', 'avx2', 'avx512', 'avx512bf16'];
+
+interface KernelAddon extends Omit<SaeKernel, 'isa' | 'threads'> {
+  /** Chooses instruction set ('' the best there is) and threads for all that follows; returns the former. */
+  open(isa: string, threads: number): string;
+}
+
+/**
+ * The kernel, for `threads` threads; undefined where it was not built. `SAEFLOW_SAE_KERNEL` overrules the choice:
+ * auto, off, or an instruction set.
+ *
+ * @throws UserError when the variable names what is unknown or not on this processor.
+ */
+export function openSaeKernel(threads: number, env: Record<string, string | undefined> = process.env): SaeKernel | undefined {
+  const choice = env['SAEFLOW_SAE_KERNEL'] || 'auto';
+  if (!choices.includes(choice)) throw new UserError(`SAEFLOW_SAE_KERNEL=${choice} is not one of ${choices.join(', ')}.`, 'Unset it, or set it to one of these.');
+  if (choice === 'off') return undefined;
+  const path = saeKernelPath();
+  if (!existsSync(path)) {
+    if (choice !== 'auto') throw new UserError(`SAEFLOW_SAE_KERNEL=${choice}, but the kernel is not built.`, 'Run npm run setup.');
+    return undefined;
+  }
+  const addon = createRequire(import.meta.url)(path) as KernelAddon;
+  const { open, ...functions } = addon;
+  try {
+    return { ...functions, isa: open(choice === 'auto' ? '' : choice, threads), threads };
+  } catch (error) {
+    throw new UserError(`SAEFLOW_SAE_KERNEL=${choice}: ${error instanceof Error ? error.message : String(error)}.`, 'Unset it: the best instruction set of this processor is then taken.', { cause: error });
+  }
+}
+
+/** Opens the kernel and makes trainings use it; returns what SAEs will train on, for a person. */
+export function registerNativeSaeKernel(threads: number, env: Record<string, string | undefined> = process.env): string {
+  const kernel = openSaeKernel(threads, env);
+  registerSaeKernel(kernel);
+  return kernel === undefined ? 'tensorflow' : `kernel ${kernel.isa}`;
+}
