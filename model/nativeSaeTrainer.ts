@@ -28,9 +28,12 @@ export class NativeSaeTrainer implements SaeTrainer {
     const fired = new Uint32Array(features);
     const out = new Float64Array(5);
     this.kernel.step(this.handle, x, sparse, Float64Array.of(learningRate, l1Coefficient, this.squareScale, beta1, beta2, epsilon, step), fired, out);
-    const [loss, mse, l1, pairs, nonFinite] = out;
-    const name = saeParameterNames[nonFinite!];
-    return { loss: loss!, mse: mse!, l1: l1!, l0: (pairs! * this.d) / x.length, fired, path: sparse ? 'sparse' : 'dense', ...(name === undefined ? {} : { nonFinite: name }) };
+    const pairs = out[3]!;
+    const nonFinite = out[4]!;
+    // float32 like all else: a loss beyond its range is infinite here too
+    const [loss, mse, l1] = Float32Array.from(out);
+    const name = saeParameterNames[nonFinite];
+    return { loss: loss!, mse: mse!, l1: l1!, l0: (pairs * this.d) / x.length, fired, path: sparse ? 'sparse' : 'dense', ...(name === undefined ? {} : { nonFinite: name }) };
   }
 
   losses(x: Float32Array, l1Coefficient: number): Float32Array {

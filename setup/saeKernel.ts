@@ -26,20 +26,20 @@ const instructionSets: Record<string, string[]> =
 /** Contraction gives fused multiply-adds; nothing here lets the compiler reorder sums. */
 const optimisation = ['-std=c++17', '-O3', '-fPIC', '-ffp-contract=fast', '-fno-math-errno'];
 
-/** Where the kernel that belongs to these sources is, when set-up has built it. */
-export function saeKernelPath(): string {
+/** Where in `folder` (native/build) the kernel that belongs to these sources is, when set-up has built it. */
+export function saeKernelPath(folder = join(sources, 'build')): string {
   const hash = createHash('sha256');
   for (const name of readdirSync(sources).filter((file) => /\.(h|cc)$/.test(file)).sort()) hash.update(`${name}\n`).update(readFileSync(join(sources, name)));
   hash.update(JSON.stringify([instructionSets, optimisation, nodeApiVersion, process.platform, process.arch]));
-  return join(sources, 'build', `sae-kernel-${hash.digest('hex').slice(0, 16)}.node`);
+  return join(folder, `sae-kernel-${hash.digest('hex').slice(0, 16)}.node`);
 }
 
 /**
  * Compiles the kernel if it is not there (about 10 s) and returns its path; undefined, with the reason and remedy said,
  * where it can't be compiled: SAEs then train on TensorFlow.
  */
-export async function setUpSaeKernel(env: Environment = process.env, log: (line: string) => void = console.log): Promise<string | undefined> {
-  const path = saeKernelPath();
+export async function setUpSaeKernel(env: Environment = process.env, log: (line: string) => void = console.log, folder?: string): Promise<string | undefined> {
+  const path = saeKernelPath(folder);
   if (existsSync(path)) return path;
   const entry = join(cacheDirectory(env), 'sae-kernel', basename(path, '.node'));
   try {

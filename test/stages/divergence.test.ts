@@ -163,7 +163,7 @@ describe('onDivergence: halveLearningRate', () => {
   });
 
   it('fails where the initial weights are beyond help', async () => {
-    const error = await failureOf(store, inputs.sae({ l1Coefficient: 1e38, onDivergence }));
+    const error = await failureOf(store, inputs.sae({ l1Coefficient: 1e39, onDivergence }));
     expect(error.message).toMatch(/^SAE training diverged at step 0: loss .*, with the initial weights/);
   });
 

@@ -1,0 +1,156 @@
+// The native kernel of the SAE step against the step on tensors, for every instruction set this processor has.
+import { beforeAll, describe, expect, it } from 'vitest';
+import { NativeSaeTrainer } from '../../model/nativeSaeTrainer.ts';
+import { initialSae, saeParameterNames } from '../../model/sae.ts';
+import { registerSaeKernel, saeKernel } from '../../model/saeKernel.ts';
+import { openSaeTrainer, TensorSaeTrainer, zeroSaeArrays, type SaeStepResult, type SaeTrainer, type SaeTrainerConfig, type SaeTrainingArrays } from '../../model/saeTrainer.ts';
+import { RandomStream } from '../../schemas/random.ts';
+import { loadBackend } from '../../workers/tensorflow.ts';
+import { relativeError } from './oracle.ts';
+import { instructionSets, kernelFor, onPath } from './saeTrainers.ts';
+
+const rates = { learningRate: 1e-3, l1Coefficient: 1e-2 };
+
+interface Setting {
+  x: Float32Array;
+  state: SaeTrainingArrays;
+  config: SaeTrainerConfig;
+}
+
+function setting(d: number, features: number, batchSize: number, encoderBias = 0): Setting {
+  const stream = new RandomStream(3, 'test', d, features);
+  const normals = (size: number, scale: number) => Float32Array.from({ length: size }, () => scale * stream.normal());
+  const weights = initialSae(d, features, 1, normals(d, 0.1));
+  weights.b_enc = weights.b_enc.map((value) => value + encoderBias);
+  return {
+    x: normals(batchSize * d, 1),
+    state: { weights, m: zeroSaeArrays(d, features), v: zeroSaeArrays(d, features) },
+    config: { features, batchSize, beta1: 0.9, beta2: 0.999, epsilon: 1e-8, lossConvention: 'sum' },
+  };
+}
+
+function train(trainer: SaeTrainer, x: Float32Array, steps: number): { results: SaeStepResult[]; end: SaeTrainingArrays; losses: Float32Array } {
+  const results = Array.from({ length: steps }, (_, step) => trainer.step(x, step + 1, rates));
+  const outcome = { results, end: trainer.arrays(), losses: trainer.losses(x, rates.l1Coefficient) };
+  trainer.dispose();
+  return outcome;
+}
+
+beforeAll(async () => void (await loadBackend({})));
+
+it('runs on every processor: the portable form is always there', () => {
+  expect(instructionSets).toContain('portable');
+});
+
+describe.each(instructionSets)('%s', (isa) => {
+  // neither d nor F a multiple of a vector or a tile; rows over several blocks and pieces
+  it.each([
+    [24, 40, 50],
+    [70, 201, 2_100],
+    [13, 7, 1],
+  ])('steps as tensors do at d %i, %i features, %i vectors, on both paths', (d, features, batchSize) => {
+    const { x, state, config } = setting(d, features, batchSize);
+    const expected = train(new TensorSaeTrainer(state, config), x, 3);
+    for (const path of ['sparse', 'dense'] as const) {
+      const made = train(onPath(path, new NativeSaeTrainer(kernelFor(isa)!, state, config)), x, 3);
+      made.results.forEach((result, step) => {
+        const wanted = expected.results[step]!;
+        expect(relativeError([result.loss, result.mse, result.l1, result.l0], [wanted.loss, wanted.mse, wanted.l1, wanted.l0]), `step ${step}`).toBeLessThan(1e-6);
+        expect(result.path).toBe(path);
+        expect(result.nonFinite).toBeUndefined();
+      });
+      expect(Array.from(made.results[0]!.fired)).toEqual(Array.from(expected.results[0]!.fired));
+      expect(relativeError(made.losses, expected.losses)).toBeLessThan(1e-5);
+      // two times Adam's ±rate where a gradient is all rounding; everything else is far closer
+      for (const name of saeParameterNames) expect(relativeError(made.end.weights[name], expected.end.weights[name]), `${path} ${name}`).toBeLessThan(1e-3);
+    }
+  });
+
+  it('gives the same bits on one, two and three threads', () => {
+    const { x, state, config } = setting(70, 201, 2_100);
+    for (const path of ['sparse', 'dense'] as const) {
+      const [one, ...more] = [1, 2, 3].map((threads) => train(onPath(path, new NativeSaeTrainer(kernelFor(isa, threads)!, state, config)), x, 3));
+      for (const other of more) expect(other).toEqual(one);
+    }
+  });
+
+  it('finds a feature that is active by the least float, and none where it is exactly zero', () => {
+    const { state, config } = setting(16, 32, 1);
+    state.weights.b_dec.fill(0);
+    state.weights.W_enc.fill(0);
+    state.weights.b_enc.fill(0);
+    // x · w = 1 − 1 for all features; two biases lift theirs by a hair
+    state.weights.W_enc.fill(1, 0, 32);
+    state.weights.W_enc.fill(-1, 32, 64);
+    state.weights.b_enc[5] = 1e-30;
+    state.weights.b_enc[31] = 1e-7;
+    const x = new Float32Array(16);
+    x.set([1, 1]);
+    const { fired, l0 } = onPath('sparse', new NativeSaeTrainer(kernelFor(isa)!, state, config)).step(x, 1, rates);
+    expect(l0).toBe(2);
+    expect([...Array.from(fired).keys()].filter((feature) => fired[feature]! > 0)).toEqual([5, 31]);
+  });
+
+  it('names the parameter whose gradient is not finite', () => {
+    for (const path of ['sparse', 'dense'] as const) {
+      const { x, state, config } = setting(16, 32, 8);
+      // a decoder row of 1e30 makes its encoder's gradient overflow
+      state.weights.W_dec.fill(3e38, 0, 16);
+      state.weights.b_enc.fill(1, 0, 1);
+      expect(onPath(path, new NativeSaeTrainer(kernelFor(isa)!, state, config)).step(x, 1, rates).nonFinite, path).toBeDefined();
+    }
+  });
+});
+
+describe('choosing a path', () => {
+  it('is dense on the first step and where many features are active, sparse where few are, by the L0 given', () => {
+    const { x, state, config } = setting(24, 400, 64, -2);
+    const trainer = new NativeSaeTrainer(kernelFor('portable')!, state, config);
+    expect(trainer.step(x, 1, rates).path).toBe('dense');
+    expect(trainer.step(x, 2, rates, 200).path).toBe('dense');
+    expect(trainer.step(x, 3, rates, 20).path).toBe('sparse');
+    trainer.dispose();
+  });
+
+  it('the registered kernel is taken, and tensors where there is none', () => {
+    const { state, config } = setting(16, 32, 8);
+    const before = saeKernel();
+    try {
+      registerSaeKernel(kernelFor('portable'));
+      expect(openSaeTrainer(state, config).device).toBe('sae kernel (portable)');
+      registerSaeKernel(undefined);
+      expect(openSaeTrainer(state, config).device).toBe('tensorflow');
+    } finally {
+      registerSaeKernel(before);
+    }
+  });
+});
+
+describe('what the kernel refuses', () => {
+  const { x, state, config } = setting(16, 32, 8);
+  const open = () => new NativeSaeTrainer(kernelFor('portable')!, state, config);
+
+  it('a batch that is no whole number of vectors', () => {
+    expect(() => open().step(x.subarray(1), 1, rates)).toThrow('argument 2 has 127 elements, not a multiple of 16');
+  });
+
+  it('arrays of another shape', () => {
+    const wrong = { ...state, m: { ...state.m, b_enc: new Float32Array(31) } };
+    expect(() => new NativeSaeTrainer(kernelFor('portable')!, wrong, config)).toThrow('argument 4 has 31 elements, not 32');
+  });
+
+  it('a training that was released', () => {
+    const trainer = open();
+    trainer.dispose();
+    expect(() => trainer.arrays()).toThrow('the training was released');
+  });
+});
+
+it('state put in comes out unchanged', () => {
+  const { state, config } = setting(13, 37, 8);
+  const stream = new RandomStream(5, 'test');
+  for (const arrays of [state.m, state.v]) for (const name of saeParameterNames) arrays[name].forEach((_, index) => (arrays[name][index] = stream.normal()));
+  const trainer = new NativeSaeTrainer(kernelFor('portable')!, state, config);
+  expect(trainer.arrays()).toEqual(state);
+  trainer.dispose();
+});
