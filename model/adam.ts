@@ -1,6 +1,7 @@
 // Adam and AdamW as PyTorch computes them: m̂ / (√v̂ + ε), with ε outside the bias correction's root (tfjs's own Adam
 // puts it elsewhere). State is plain tensors, so that a checkpoint holds all of it.
 import * as tf from '@tensorflow/tfjs-core';
+import { adamUpdate } from './kernels.ts';
 import type { Tensors } from './transformer.ts';
 
 export interface AdamSettings {
@@ -21,11 +22,18 @@ export function zeroMoments(parameters: Tensors): Moments {
   return { m: zeros(), v: zeros() };
 }
 
+export interface AdamOptions {
+  /** Share of the parameter removed before the update (learning rate · weight decay), by name. */
+  decay?: (name: string) => number;
+  /** Multiplies every gradient (clipping, averaging over micro-batches). */
+  gradientScale?: number;
+}
+
 /**
- * One Adam step, in place of the tensors in `parameters` and `moments` (old ones are disposed).
+ * One Adam step of the tensors in `parameters` and `moments` (old ones are disposed). Every parameter moves, with the
+ * moments' coefficients β as their float32 values in the update and in its bias correction alike.
  *
  * @param step 1-based number of this update, for bias correction
- * @param decay share of the parameter removed before the update (learning rate · weight decay), by name
  */
 export function adamStep(
   parameters: Tensors,
@@ -34,25 +42,29 @@ export function adamStep(
   step: number,
   learningRate: number,
   settings: AdamSettings,
-  decay: (name: string) => number = () => 0,
+  { decay = () => 0, gradientScale = 1 }: AdamOptions = {},
 ): void {
-  const { beta1, beta2, epsilon } = settings;
-  const stepSize = learningRate / (1 - beta1 ** step);
+  const beta1 = Math.fround(settings.beta1);
+  const beta2 = Math.fround(settings.beta2);
   const rootCorrection = Math.sqrt(1 - beta2 ** step);
+  const coefficients = { beta1, beta2, stepSize: (learningRate * rootCorrection) / (1 - beta1 ** step), epsilon: settings.epsilon * rootCorrection };
   for (const [name, gradient] of Object.entries(gradients)) {
-    const old = [parameters[name]!, moments.m[name]!, moments.v[name]!] as const;
-    const [parameter, m, v] = tf.tidy(() => {
-      const m = tf.add(tf.mul(old[1], beta1), tf.mul(gradient, 1 - beta1));
-      const v = tf.add(tf.mul(old[2], beta2), tf.mul(tf.square(gradient), 1 - beta2));
-      const update = tf.div(tf.mul(m, stepSize), tf.add(tf.div(tf.sqrt(v), rootCorrection), epsilon));
-      const shrink = decay(name);
-      return [tf.sub(shrink === 0 ? old[0] : tf.mul(old[0], 1 - shrink), update), m, v];
-    }) as [tf.Tensor, tf.Tensor, tf.Tensor];
-    tf.dispose([...old]);
-    parameters[name] = parameter;
-    moments.m[name] = m;
-    moments.v[name] = v;
+    const scaled = gradientScale === 1 ? gradient : tf.mul(gradient, gradientScale);
+    const state = { parameter: shrunk(parameters[name]!, decay(name)), m: moments.m[name]!, v: moments.v[name]! };
+    const updated = adamUpdate(state, scaled, coefficients);
+    if (scaled !== gradient) scaled.dispose();
+    parameters[name] = updated.parameter;
+    moments.m[name] = updated.m;
+    moments.v[name] = updated.v;
   }
+}
+
+/** The parameter less the share; the old tensor is disposed. */
+function shrunk(parameter: tf.Tensor, share: number): tf.Tensor {
+  if (share === 0) return parameter;
+  const result = tf.mul(parameter, 1 - share);
+  parameter.dispose();
+  return result;
 }
 
 /** Square root of the sum of squares over all gradients, as a number. */

@@ -3,19 +3,10 @@
 import * as tf from '@tensorflow/tfjs-core';
 import type { ArchitectureConfig } from '../schemas/config.ts';
 import { RandomStream } from '../schemas/random.ts';
-import {
-  activate,
-  activationSlope,
-  attentionAtPositions,
-  causalAttention,
-  causalAttentionBackward,
-  layerNorm,
-  layerNormBackward,
-  linear,
-  type AttentionCache,
-  type LayerNormCache,
-} from './layers.ts';
+import { attentionAtPositions, causalAttention, causalAttentionBackward, type AttentionCache } from './attention.ts';
 import { matMul } from './kernels.ts';
+import { activate, activationSlope, layerNorm, layerNormBackward, linear, type LayerNormCache } from './layers.ts';
+import { tokenLosses, unembeddingBackward } from './unembedding.ts';
 
 /** Named tensors: parameters, gradients, or optimizer moments. */
 export type Tensors = Record<string, tf.Tensor>;
@@ -108,8 +99,7 @@ export class Transformer {
 
   /** Cross-entropy of every position, nats. tokens, targets int32 [batch · T] → float32 [batch · T]. Call inside tf.tidy. */
   tokenLosses(tokens: tf.Tensor1D, targets: tf.Tensor1D, batch: number, tap: Tap = passThrough): tf.Tensor1D {
-    const final = this.forward(tokens, batch, tap);
-    return tf.concat1d(this.headChunks(final, targets).map(({ rows, labels }) => tf.tidy(() => this.headLosses(rows, labels).losses)));
+    return tokenLosses(this.forward(tokens, batch, tap), this.tensor2d('transformer.wte.weight'), targets);
   }
 
   /** Logits over the padded vocabulary. final [n, dModel] → [n, vocabRows]. */
@@ -131,7 +121,7 @@ export class Transformer {
         x = result.x;
       }
       const final = this.finalNorm(x);
-      const head = this.headBackward(final.y, targets);
+      const head = unembeddingBackward(final.y, this.tensor2d('transformer.wte.weight'), targets);
       const gradients: Tensors = {};
       let dx = this.normBackward('transformer.ln_f', head.dFinal, final.cache, gradients);
       for (let layer = this.architecture.nLayer - 1; layer >= 0; layer--) dx = this.blockBackward(dx, layer, batch, caches[layer]!, gradients);
@@ -139,7 +129,8 @@ export class Transformer {
       const length = tokens.size / batch;
       const dPositions = tf.sum<tf.Tensor2D>(tf.reshape(dx, [batch, length, dModel]), 0);
       gradients['transformer.wpe.weight'] = length === contextLength ? dPositions : tf.pad2d(dPositions, [[0, contextLength - length], [0, 0]]);
-      gradients['transformer.wte.weight'] = tf.add(head.dEmbedding, tf.unsortedSegmentSum(dx, tokens, head.dEmbedding.shape[0]));
+      const rows = tf.unsortedSegmentSum(tf.concat2d([dx, head.dTargetRows], 0), tf.concat1d([tokens, targets]), head.dEmbeddingTransposed.shape[1]);
+      gradients['transformer.wte.weight'] = tf.add(tf.transpose(head.dEmbeddingTransposed), rows);
       return { loss: head.loss, ...gradients };
     });
     return { loss: loss as tf.Scalar, gradients };
@@ -254,52 +245,6 @@ export class Transformer {
     return dx;
   }
 
-  /**
-   * Loss and gradients of the tied unembedding in chunks of rows: the logits are never all alive, and
-   * d(logits) = p − onehot is never formed, its one-hot part goes by rows of the embedding and of the input.
-   */
-  private headBackward(final: tf.Tensor2D, targets: tf.Tensor1D): { loss: tf.Scalar; dFinal: tf.Tensor2D; dEmbedding: tf.Tensor2D } {
-    const embedding = this.tensor2d('transformer.wte.weight');
-    const count = final.shape[0];
-    const dFinals: tf.Tensor2D[] = [];
-    let dEmbedding: tf.Tensor2D | undefined;
-    let total: tf.Scalar | undefined;
-    for (const { rows, labels } of this.headChunks(final, targets)) {
-      const [dRows, dChunk, sum] = tf.tidy(() => {
-        const { probabilities, losses } = this.headLosses(rows, labels);
-        const dRows = tf.sub(matMul(probabilities, embedding), tf.gather(embedding, labels));
-        return [dRows, matMul(probabilities, rows, true, false), tf.sum(losses)];
-      }) as [tf.Tensor2D, tf.Tensor2D, tf.Scalar];
-      dFinals.push(dRows);
-      const previous = dEmbedding;
-      dEmbedding = previous === undefined ? dChunk : tf.add<tf.Tensor2D>(previous, dChunk);
-      if (previous !== undefined) tf.dispose([previous, dChunk]);
-      total = total === undefined ? sum : tf.add<tf.Scalar>(total, sum);
-    }
-    const oneHotPart = tf.unsortedSegmentSum(final, targets, embedding.shape[0]);
-    return {
-      loss: tf.div(total!, count),
-      dFinal: tf.div(tf.concat2d(dFinals, 0), count),
-      dEmbedding: tf.div(tf.sub(dEmbedding!, oneHotPart), count),
-    };
-  }
-
-  /** rows [n, dModel], labels int32 [n] → probabilities [n, vocabRows] and losses [n], nats. */
-  private headLosses(rows: tf.Tensor2D, labels: tf.Tensor1D): { probabilities: tf.Tensor2D; losses: tf.Tensor1D } {
-    const probabilities = tf.softmax(this.logits(rows));
-    const ofLabels = tf.gatherND(probabilities, tf.stack([tf.range(0, labels.size, 1, 'int32'), labels], 1)) as tf.Tensor1D;
-    return { probabilities, losses: tf.neg(tf.log(tf.maximum<tf.Tensor1D>(ofLabels, smallestNormal))) };
-  }
-
-  private headChunks(final: tf.Tensor2D, targets: tf.Tensor1D): { rows: tf.Tensor2D; labels: tf.Tensor1D }[] {
-    const [count, dModel] = final.shape;
-    return Array.from({ length: Math.ceil(count / headChunkRows) }, (_, index) => {
-      const start = index * headChunkRows;
-      const size = Math.min(headChunkRows, count - start);
-      return { rows: tf.slice2d(final, [start, 0], [size, dModel]), labels: tf.slice1d(targets, start, size) };
-    });
-  }
-
   private finalNorm(x: tf.Tensor2D) {
     return this.norm('transformer.ln_f', x);
   }
@@ -333,8 +278,3 @@ export class Transformer {
     return tf.reshape(tf.transpose(four, [0, 2, 1, 3]), [batch * length, dModel]);
   }
 }
-
-/** Rows of logits alive at once: at 50,304 columns, 1,024 rows are 206 MB. */
-const headChunkRows = 1024;
-/** A probability that underflowed to 0 counts as the smallest normal float32, not as an infinite loss. */
-const smallestNormal = 1.17549435e-38;

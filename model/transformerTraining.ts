@@ -62,12 +62,10 @@ export function trainStep(
     return { loss, gradientNorm, learningRate, nonFinite };
   }
   // torch.nn.utils.clip_grad_norm_ divides by norm + 1e-6
-  const scale = share * Math.min(1, config.gradientClip / (gradientNorm + 1e-6));
-  const scaled = tf.tidy(() => Object.fromEntries(Object.entries(gradients!).map(([name, gradient]) => [name, tf.mul(gradient, scale)])));
-  tf.dispose(gradients!);
+  const gradientScale = share * Math.min(1, config.gradientClip / (gradientNorm + 1e-6));
   const decay = (name: string) => (model.parameters[name]!.rank >= 2 ? learningRate * config.weightDecay : 0);
-  adamStep(model.parameters, scaled, moments, step + 1, learningRate, config, decay);
-  tf.dispose(scaled);
+  adamStep(model.parameters, gradients!, moments, step + 1, learningRate, config, { decay, gradientScale });
+  tf.dispose(gradients!);
   return { loss, gradientNorm, learningRate };
 }
 
