@@ -100,17 +100,69 @@ function causalMask(start: number, size: number): tf.Tensor3D {
   for (let row = 0; row < size; row++) values.fill(masked, row * end + start + row + 1, (row + 1) * end);
   return tf.tensor3d(values, [1, size, end]);
 }
+
+/** Most kept queries in one block of `attentionAtPositions`; blocks are of nearly equal size. */
+const keptBlock = 72;
+/** exp of a score of up to ±70 neither overflows, also summed over millions of keys, nor loses digits. */
+const safeScore = 70;
+
 /**
  * Attention of a few kept queries only: q [batch · heads, P, head] at `positions` [batch · P] (row-major), against all
- * keys and values [batch · heads, T, head] → [batch · heads, P, head].
+ * keys and values [batch · heads, T, head] → [batch · heads, P, head]. Any order of positions is right; ascending ones
+ * within each prompt are fast, because a block of queries sees no keys beyond its last position. Call inside tf.tidy.
  */
 export function attentionAtPositions(q: tf.Tensor3D, k: tf.Tensor3D, v: tf.Tensor3D, positions: Int32Array, batch: number): tf.Tensor3D {
   const [rows, kept, width] = q.shape;
-  const length = k.shape[1];
-  const heads = rows / batch;
-  const mask = new Float32Array(batch * kept * length);
-  for (let row = 0; row < batch * kept; row++) mask.fill(masked, row * length + positions[row]! + 1, (row + 1) * length);
-  const scores = tf.reshape(tf.matMul(q, k, false, true), [batch, heads, kept, length]);
-  const probability = tf.softmax(tf.add<tf.Tensor4D>(scores, tf.tensor4d(mask, [batch, 1, kept, length])));
-  return tf.reshape(tf.matMul(tf.reshape(probability, [rows, kept, length]), v), [rows, kept, width]);
+  const longest = (x: tf.Tensor3D) => tf.tidy(() => Math.sqrt(tf.max(tf.sum(tf.square(x), 2)).dataSync()[0]!));
+  const safe = longest(q) * longest(k) < safeScore;
+  const outputs: tf.Tensor3D[] = [];
+  const blockSize = Math.ceil(kept / Math.ceil(kept / keptBlock));
+  for (let start = 0; start < kept; start += blockSize) {
+    const size = Math.min(blockSize, kept - start);
+    const ofBlock = Int32Array.from({ length: batch * size }, (_, row) => positions[Math.floor(row / size) * kept + start + (row % size)]!);
+    const queries = tf.slice3d(q, [0, start, 0], [rows, size, width]);
+    outputs.push(tf.tidy(() => (safe ? unshifted : shifted)(queries, k, v, ofBlock, batch)));
+  }
+  return joinBlocks(outputs);
+}
+
+/** By softmax, whatever the scores. */
+function shifted(q: tf.Tensor3D, k: tf.Tensor3D, v: tf.Tensor3D, positions: Int32Array, batch: number): tf.Tensor3D {
+  const [rows, size, width] = q.shape;
+  const end = 1 + positions.reduce((a, b) => Math.max(a, b));
+  const scores = tf.matMul<tf.Tensor3D>(q, tf.slice3d(k, [0, 0, 0], [rows, end, width]), false, true);
+  const probability = maskedSoftmax(byPrompt(scores, batch), visibility(positions, 0, end, batch, 0, masked));
+  return tf.matMul(tf.reshape<tf.Rank.R3>(probability, [rows, size, end]), tf.slice3d(v, [0, 0, 0], [rows, end, width]));
+}
+
+/** By exp and a sum, half the passes of a softmax; only keys that some query of the block must not see are masked. */
+function unshifted(q: tf.Tensor3D, k: tf.Tensor3D, v: tf.Tensor3D, positions: Int32Array, batch: number): tf.Tensor3D {
+  const [rows, size, width] = q.shape;
+  const seenByAll = 1 + positions.reduce((a, b) => Math.min(a, b));
+  const end = 1 + positions.reduce((a, b) => Math.max(a, b));
+  const part = (from: number, to: number) => {
+    const scores = tf.matMul<tf.Tensor3D>(q, tf.slice3d(k, [0, from, 0], [rows, to - from, width]), false, true);
+    const all = tf.exp(scores);
+    scores.dispose();
+    const weights = to === seenByAll ? all : tf.reshape<tf.Rank.R3>(tf.mul<tf.Tensor4D>(byPrompt(all, batch), visibility(positions, from, to, batch, 1, 0)), [rows, size, to - from]);
+    return { sum: tf.sum(weights, 2, true), z: tf.matMul(weights, tf.slice3d(v, [0, from, 0], [rows, to - from, width])) };
+  };
+  const first = part(0, seenByAll);
+  if (end === seenByAll) return tf.div<tf.Tensor3D>(first.z, first.sum);
+  const second = part(seenByAll, end);
+  return tf.div<tf.Tensor3D>(tf.add(first.z, second.z), tf.add(first.sum, second.sum));
+}
+
+/** [batch · heads, size, keys] → [batch, heads, size, keys] */
+function byPrompt(scores: tf.Tensor3D, batch: number): tf.Tensor4D {
+  const [rows, size, keys] = scores.shape;
+  return tf.reshape(scores, [batch, rows / batch, size, keys]);
+}
+
+/** [batch, 1, size, to − from]: `seen` where the key is not after the query, else `unseen`. */
+function visibility(positions: Int32Array, from: number, to: number, batch: number, seen: number, unseen: number): tf.Tensor4D {
+  const keys = to - from;
+  const values = new Float32Array(positions.length * keys).fill(seen);
+  positions.forEach((position, row) => values.fill(unseen, row * keys + Math.max(0, position + 1 - from), (row + 1) * keys));
+  return tf.tensor4d(values, [batch, 1, positions.length / batch, keys]);
 }

@@ -75,6 +75,8 @@ interface BlockCache {
   mlpPost: tf.Tensor2D;
 }
 
+type AfterAttention = { x: tf.Tensor2D; cache: Pick<BlockCache, 'norm2' | 'mlpInput' | 'mlpPre' | 'mlpPost'> };
+
 /** A transformer of given parameters. Holds no state of its own: `parameters` stay the caller's to dispose. */
 export class Transformer {
   readonly architecture: ArchitectureConfig;
@@ -166,13 +168,11 @@ export class Transformer {
     const zHeads = attentionAtPositions(tf.mul(q!, 1 / Math.sqrt(this.headWidth)), k!, v!, positions, batch);
     const z = this.joinHeads(zHeads, batch);
     if (point === 'attn.hook_z') return z;
-    let found: tf.Tensor2D | undefined;
-    this.afterAttention(residual, z, layer, (name, activation) => {
-      if (name === hook) found = activation;
-      return activation;
-    });
-    if (found === undefined) throw new RangeError(`${hook} is not a hook point`);
-    return found;
+    const points = this.afterAttention(residual, z, layer);
+    for (let next = points.next(); !next.done; next = points.next(next.value[1])) {
+      if (next.value[0] === hook) return next.value[1];
+    }
+    throw new RangeError(`${hook} is not a hook point`);
   }
 
   private embed(tokens: tf.Tensor1D, batch: number): tf.Tensor2D {
@@ -194,24 +194,27 @@ export class Transformer {
     const q = tf.mul<tf.Tensor3D>(unscaled!, 1 / Math.sqrt(this.headWidth));
     const attention = causalAttention(q, k!, v!);
     const z = tap(`${hook}.attn.hook_z`, this.joinHeads(attention.z, batch));
-    const rest = this.afterAttention(resid, z, layer, tap);
-    return {
-      x: rest.x,
-      cache: { norm1: first.cache, attentionInput: first.y, q, k: k!, v: v!, zHeads: attention.z, z, attention: attention.cache, ...rest.cache },
-    };
+    const points = this.afterAttention(resid, z, layer);
+    let next = points.next();
+    while (!next.done) next = points.next(tap(...next.value));
+    const { x, cache } = next.value;
+    return { x, cache: { norm1: first.cache, attentionInput: first.y, q, k: k!, v: v!, zHeads: attention.z, z, attention: attention.cache, ...cache } };
   }
 
-  /** From attn.hook_z to hook_resid_post: the part that works on each position by itself. */
-  private afterAttention(resid: tf.Tensor2D, z: tf.Tensor2D, layer: number, tap: Tap): { x: tf.Tensor2D; cache: Pick<BlockCache, 'norm2' | 'mlpInput' | 'mlpPre' | 'mlpPost'> } {
+  /**
+   * From attn.hook_z to hook_resid_post, the part that works on each position by itself: yields every hook point with
+   * its activation when that is computed, and goes on with what it is given back.
+   */
+  private *afterAttention(resid: tf.Tensor2D, z: tf.Tensor2D, layer: number): Generator<[string, tf.Tensor2D], AfterAttention, tf.Tensor2D> {
     const block = `transformer.h.${layer}`;
     const hook = `blocks.${layer}`;
-    const attentionOut = tap(`${hook}.hook_attn_out`, linear(z, this.tensor2d(`${block}.attn.c_proj.weight`), this.bias(`${block}.attn.c_proj`)));
-    const mid = tap(`${hook}.hook_resid_mid`, tf.add(resid, attentionOut));
+    const attentionOut = yield [`${hook}.hook_attn_out`, linear(z, this.tensor2d(`${block}.attn.c_proj.weight`), this.bias(`${block}.attn.c_proj`))];
+    const mid = yield [`${hook}.hook_resid_mid`, tf.add(resid, attentionOut)];
     const second = this.norm(`${block}.ln_2`, mid);
-    const mlpPre = tap(`${hook}.mlp.hook_pre`, linear(second.y, this.tensor2d(`${block}.mlp.c_fc.weight`), this.bias(`${block}.mlp.c_fc`)));
-    const mlpPost = tap(`${hook}.mlp.hook_post`, activate(this.architecture.activation, mlpPre));
-    const mlpOut = tap(`${hook}.hook_mlp_out`, linear(mlpPost, this.tensor2d(`${block}.mlp.c_proj.weight`), this.bias(`${block}.mlp.c_proj`)));
-    const x = tap(`${hook}.hook_resid_post`, tf.add(mid, mlpOut));
+    const mlpPre = yield [`${hook}.mlp.hook_pre`, linear(second.y, this.tensor2d(`${block}.mlp.c_fc.weight`), this.bias(`${block}.mlp.c_fc`))];
+    const mlpPost = yield [`${hook}.mlp.hook_post`, activate(this.architecture.activation, mlpPre)];
+    const mlpOut = yield [`${hook}.hook_mlp_out`, linear(mlpPost, this.tensor2d(`${block}.mlp.c_proj.weight`), this.bias(`${block}.mlp.c_proj`))];
+    const x = yield [`${hook}.hook_resid_post`, tf.add(mid, mlpOut)];
     return { x, cache: { norm2: second.cache, mlpInput: second.y, mlpPre, mlpPost } };
   }
 
