@@ -17,10 +17,10 @@ export type StageName = z.infer<typeof stageName>;
 
 export const stageVersions: Record<StageName, number> = {
   tokenize: 1,
-  trainTransformer: 2,
-  sampleActivations: 1,
-  trainSae: 2,
-  exportDashboard: 1,
+  trainTransformer: 3,
+  sampleActivations: 2,
+  trainSae: 3,
+  exportDashboard: 2,
 };
 
 /** A SHA-256 in hexadecimal. */

@@ -55,10 +55,10 @@ describe('specKey', () => {
   // stageVersion and put the new key here; if it did not, the change of key is a mistake.
   it.each<[StageName, string]>([
     ['tokenize', '53d3c0d652276bc1427a257f5f172f49e92b7d8146fbee5df22918a649fd014b'],
-    ['trainTransformer', '544b9fb170f32904cce0c36a44f17366756eb69f367aa47af1f992bd1b4cfaa8'],
-    ['sampleActivations', 'cb69a289f5389bc606ce54c71bf5d47e8b9bd56ff680c17c65edccf0fd730e6a'],
-    ['trainSae', '1a89c714590b79639df21ee5eade350881b4828afb5b76da0189334aeb528e33'],
-    ['exportDashboard', 'db2b97431bfa082499d3dca9a5ddd1d2ee220ef2d38d68e6243eec92a2957112'],
+    ['trainTransformer', '6777cbd6798aed18db9a1f165ff625eb7d5b1f8496b549cad6563b3d7a14bc6f'],
+    ['sampleActivations', 'f58e6d3efb6cc8cab514b970bef51026bff8faf2bfe88c008319cf92aafde602'],
+    ['trainSae', '554f1350def261c10cbc8490898e68f2e124c9425232eecd2345c96abecd9358'],
+    ['exportDashboard', '3955d40d962027b0993b93dc0e388db59d9ccd2d76fb74ce73fd94c59e84fdfd'],
   ])('of %s is the one that stores hold', (stage, key) => {
     expect(specKey(specs[stage])).toBe(key);
   });
