@@ -1,10 +1,12 @@
 // All benches by name.
 import type { Bench } from './bench.ts';
 import type { BenchName } from './benchNames.ts';
+import { float16 } from './float16.ts';
 import { memory } from './memory.ts';
+import { parity } from './parity.ts';
 import { saeStep } from './saeStep.ts';
 import { sample } from './sample.ts';
 import { startup } from './startup.ts';
 import { transformerStep } from './transformerStep.ts';
 
-export const benches: Record<BenchName, Bench> = { 'transformer-step': transformerStep, 'sae-step': saeStep, sample, startup, memory };
+export const benches: Record<BenchName, Bench> = { 'transformer-step': transformerStep, 'sae-step': saeStep, sample, startup, memory, parity, float16 };

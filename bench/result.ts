@@ -8,8 +8,8 @@ const figures = {
   ours: positive,
   peer: positive,
   ratio: positive,
-  /** Of `ours` and `peer`; less is better. */
-  unit: z.enum(['ms', 's', 'MB']),
+  /** Of `ours` and `peer`. Of time and memory less is better; of what is learnt (the others) the ratio should be 1. */
+  unit: z.enum(['ms', 's', 'MB', 'MSE per component', 'features', 'share', 'nats per token']),
   /** What `peer` is, with its version. */
   peerVersion: z.string().min(1),
 };
@@ -24,7 +24,7 @@ export const benchCase = z.strictObject({
 export type BenchCase = z.infer<typeof benchCase>;
 
 export const benchResult = z.strictObject({
-  bench: z.string().regex(/^[a-z][a-z-]*$/),
+  bench: z.string().regex(/^[a-z][a-z0-9-]*$/),
   ...figures,
   machine: z.string().min(1),
   /** All comparisons; the figures above are the first one's. */
