@@ -5,7 +5,7 @@ import { createRequire } from 'node:module';
 import { createInterface, type Interface } from 'node:readline';
 import type { Readable, Writable } from 'node:stream';
 import { fileURLToPath, pathToFileURL } from 'node:url';
-import { ran, ready, type Ran, type Ready, type ToSide } from './protocol.ts';
+import { fromSide, type Ran, type Ready, type ToSide } from './protocol.ts';
 
 /** How a side is started. */
 export interface SideCommand {
@@ -53,11 +53,13 @@ export class Side {
   private readonly lines: AsyncIterator<string>;
   private readonly reader: Interface;
   private readonly lastWords: string[] = [];
+  private readonly closed: Promise<unknown>;
 
   private constructor({ name, program, args, env }: SideCommand) {
     this.name = name;
     this.child = spawn(program, args, { env, stdio: ['pipe', 'pipe', 'pipe'] });
     this.child.on('error', (error) => this.lastWords.push(error.message));
+    this.closed = new Promise((done) => this.child.once('close', done));
     // a side that dies while it is spoken to is reported by the missing answer
     this.child.stdin.on('error', () => undefined);
     this.reader = createInterface({ input: this.child.stdout });
@@ -76,19 +78,17 @@ export class Side {
   static async open(command: SideCommand): Promise<{ side: Side; about: Ready }> {
     const side = new Side(command);
     try {
-      const about = ready.parse(JSON.parse(await side.line()));
-      if (about.type === 'ready') return { side, about };
-      throw new SideError(about.message.split('\n', 1)[0]!, about.message);
+      return { side, about: await side.answer('ready') };
     } catch (error) {
       await side.close();
       throw error;
     }
   }
 
-  /** Runs `steps` steps and answers with their time. Throws SideError when the side died. */
+  /** Runs `steps` steps and answers with their time. Throws SideError when the side failed or died. */
   async run(steps: number): Promise<Ran> {
     this.child.stdin.write(`${JSON.stringify({ command: 'run', steps } satisfies ToSide)}\n`);
-    return ran.parse(JSON.parse(await this.line()));
+    return this.answer('ran');
   }
 
   /** Ends the process; returns when it is gone. */
@@ -96,14 +96,18 @@ export class Side {
     this.child.stdin.end();
     this.child.kill('SIGKILL');
     this.reader.close();
-    if (this.child.exitCode !== null || this.child.signalCode !== null || this.child.pid === undefined) return;
-    await new Promise((done) => this.child.once('close', done));
+    await this.closed;
   }
 
-  private async line(): Promise<string> {
+  private async answer<Type extends 'ready' | 'ran'>(type: Type): Promise<Type extends 'ready' ? Ready : Ran> {
     const { value, done } = await this.lines.next();
-    if (!done) return value;
-    await this.close();
-    throw new SideError(`it ended without an answer; its last line: ${this.lastWords.at(-1) ?? 'none'}`, this.lastWords.join('\n'));
+    if (done) {
+      await this.close();
+      throw new SideError(`it ended without an answer; its last line: ${this.lastWords.at(-1) ?? 'none'}`, this.lastWords.join('\n'));
+    }
+    const answer = fromSide.parse(JSON.parse(value));
+    if (answer.type === 'failed') throw new SideError(answer.message.split('\n', 1)[0]!, answer.message);
+    if (answer.type !== type) throw new SideError(`it answered ${answer.type} where ${type} was expected`);
+    return answer as Type extends 'ready' ? Ready : Ran;
   }
 }

@@ -27,16 +27,15 @@ def serve(set_up):
     say = lambda message: out.write(json.dumps(message) + "\n")
     try:
         version, threads, step = set_up()
+        say(dict(type="ready", version=version, threads=threads))
+        index = 0
+        for line in sys.stdin:
+            steps = json.loads(line)["steps"]
+            started = time.perf_counter()
+            for _ in range(steps):
+                values = step(index)
+                index += 1
+            ms = (time.perf_counter() - started) * 1000
+            say(dict(type="ran", ms=ms, values=values, **_resident()))
     except Exception as error:
         say(dict(type="failed", message=f"{type(error).__name__}: {error}"[:2000]))
-        return
-    say(dict(type="ready", version=version, threads=threads))
-    index = 0
-    for line in sys.stdin:
-        steps = json.loads(line)["steps"]
-        started = time.perf_counter()
-        for _ in range(steps):
-            values = step(index)
-            index += 1
-        ms = (time.perf_counter() - started) * 1000
-        say(dict(type="ran", ms=ms, values=values, **_resident()))

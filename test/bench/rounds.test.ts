@@ -47,6 +47,11 @@ describe('alternating rounds', () => {
     await expect(alternate([side('a', 'dies'), side('b')], settings, quiet)).rejects.toThrow(/out of luck/);
   });
 
+  it('tell of a program that is not there', async () => {
+    const { failures } = await alternate([side('a'), { ...side('b'), program: '/no/such/python' }], settings, quiet);
+    expect(failures).toEqual([{ name: 'b', reason: 'it ended without an answer; its last line: spawn /no/such/python ENOENT' }]);
+  });
+
   it('are worth nothing when both sides did different work', async () => {
     const { measured: [a, b] } = await alternate([side('a'), side('b', 'other')], settings, quiet);
     expect(() => requireSame(a!, a!, 'loss', 0)).not.toThrow();
@@ -60,7 +65,7 @@ describe('a side in Python', () => {
   const command = (options: object): SideCommand => ({ name: 'Python', program: python, args: [script('side.py'), JSON.stringify({ threads: 1, ...options }), peers], env: process.env });
 
   it('answers with time, memory and values, whatever libraries print', async () => {
-    const { side, about } = await Side.open(command({ fails: false, upTo: 5 }));
+    const { side, about } = await Side.open(command({ fails: 'never', upTo: 5 }));
     try {
       expect(about).toEqual({ type: 'ready', version: 'Python', threads: 1 });
       await side.run(1);
@@ -74,7 +79,16 @@ describe('a side in Python', () => {
   });
 
   it('that cannot be set up says why', async () => {
-    await expect(Side.open(command({ fails: true, upTo: 5 }))).rejects.toThrow(new SideError('ValueError: no such thing'));
+    await expect(Side.open(command({ fails: 'at start', upTo: 5 }))).rejects.toThrow(new SideError('ValueError: no such thing'));
+  });
+
+  it('whose step fails says why, in a line', async () => {
+    const { side } = await Side.open(command({ fails: 'at step', upTo: 5 }));
+    try {
+      await expect(side.run(1)).rejects.toMatchObject({ name: 'SideError', message: 'RuntimeError: no compiler', details: 'RuntimeError: no compiler\ndetails' });
+    } finally {
+      await side.close();
+    }
   });
 });
 

@@ -9,11 +9,13 @@ from serve import options, serve  # noqa: E402
 def set_up():
     given = options()
     print("a library's greeting")
-    if given["fails"]:
+    if given["fails"] == "at start":
         raise ValueError("no such thing")
 
     def step(index):
         print("a library's chatter")
+        if given["fails"] == "at step":
+            raise RuntimeError("no compiler\ndetails")
         return dict(sum=sum(range(given["upTo"])), index=index)
 
     return "Python", given["threads"], step
