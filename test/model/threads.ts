@@ -9,7 +9,7 @@ import { promisify } from 'node:util';
 import { decodeSafetensors, encodeSafetensors, type TensorInput } from '../../data/safetensors.ts';
 import { zeroMoments } from '../../model/adam.ts';
 import { initialSae } from '../../model/sae.ts';
-import { TensorSaeTrainer, zeroSaeArrays } from '../../model/saeTrainer.ts';
+import { openSaeTrainer, TensorSaeTrainer, zeroSaeArrays, type SaeTrainer, type SaeTrainerConfig, type SaeTrainingArrays } from '../../model/saeTrainer.ts';
 import { initialParameters, Transformer } from '../../model/transformer.ts';
 import { trainStep } from '../../model/transformerTraining.ts';
 import { architectureConfig, saeConfig, transformerTrainingConfig } from '../../schemas/config.ts';
@@ -35,21 +35,26 @@ function trainTransformer(): Record<string, TensorInput> {
   return fromTensors(model.parameters);
 }
 
-/** 512 → 4,096, on tensors. */
-function trainSae(): Record<string, TensorInput> {
+/** 512 → 4,096. */
+function trainSae(open: (state: SaeTrainingArrays, config: SaeTrainerConfig) => SaeTrainer): Record<string, TensorInput> {
   const [d, batchSize] = [512, 1_024];
   const config = saeConfig.parse({ batchSize });
   const { features } = config;
-  const trainer = new TensorSaeTrainer({ weights: initialSae(d, features, 1), m: zeroSaeArrays(d, features), v: zeroSaeArrays(d, features) }, config);
+  const trainer = open({ weights: initialSae(d, features, 1), m: zeroSaeArrays(d, features), v: zeroSaeArrays(d, features) }, config);
+  let lastL0: number | undefined;
   for (let step = 1; step <= steps; step++) {
     const stream = new RandomStream(1, 'threads', 'vectors', step);
     const x = Float32Array.from({ length: batchSize * d }, () => 2 * stream.uniform() - 1);
-    trainer.step(x, step, { learningRate: 1e-3, l1Coefficient: config.l1Coefficient });
+    lastL0 = trainer.step(x, step, { learningRate: 1e-3, l1Coefficient: 4e-3 }, lastL0).l0;
   }
   return Object.fromEntries(Object.entries(trainer.arrays().weights).map(([name, data]: [string, Float32Array]) => [name, { shape: [data.length], data: Float32Array.from(data) }]));
 }
 
-const trainings = { transformer: trainTransformer, sae: trainSae };
+const trainings = {
+  transformer: trainTransformer,
+  'SAE on tensors': () => trainSae((state, config) => new TensorSaeTrainer(state, config)),
+  'SAE on the kernel, where set-up built it': () => trainSae(openSaeTrainer),
+};
 
 async function train(training: string, threads: number, path: string): Promise<void> {
   await loadBackend({ threads });
@@ -61,7 +66,7 @@ async function compare(counts: string[]): Promise<void> {
   for (const training of Object.keys(trainings)) {
     const trained = [];
     for (const threads of counts) {
-      const path = join(folder, `${training}-${threads}.safetensors`);
+      const path = join(folder, `${threads}.safetensors`);
       await promisify(execFile)(process.execPath, ['--import', 'tsx', fileURLToPath(import.meta.url), 'train', training, threads, path]);
       const { tensors } = decodeSafetensors(await readFile(path));
       trained.push(Object.values(tensors).map(({ data }) => data as Float32Array));
