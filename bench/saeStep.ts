@@ -38,7 +38,7 @@ const bf16Goal = 2.5;
 const settings = { learningRate: 1e-6, l1Coefficient: 2, beta1: 0.9, beta2: 0.999, epsilon: 1e-8 };
 
 export const saeStep: Bench = {
-  summary: 'training step of the SAE at L0 20, 50, 200 and dense against PyTorch, dictionary_learning and SAELens: time',
+  summary: 'training step of the SAE at L0 20 to 500 and dense against PyTorch, dictionary_learning and SAELens: time, peak memory',
   run: (benchSettings) => withFolder((folder) => run(folder, benchSettings)),
 };
 
