@@ -20,74 +20,89 @@ static void denseGradients(State& state, Pool& pool, const float* x, int rows, f
   float* gradEncoder = state.gradEncoder.zeros(size_t(features) * stride);
   float* gradDecoder = state.gradDecoder.zeros(size_t(features) * stride);
   std::memset(featureSums, 0, features * sizeof(float));
-  // by block of rows, so that no two threads write one: [blocks, features]
-  std::vector<uint32_t> counts(size_t(blocks) * features);
-  std::vector<float> biasSums(size_t(blocks) * features);
+  // by block of rows, so that no two threads write one: [blocks, across]
+  float* counts = state.blockCounts.reserve(size_t(blocks) * across);
+  float* biasSums = state.blockSums.reserve(size_t(blocks) * across);
+  const Vector zero = {}, one = all(1), scale = all(outputScale), sparsity = all(l1);
 
   for (int piece = 0; piece < rows; piece += pieceRows) {
     const int count = std::min(pieceRows, rows - piece);
     const float* centred = state.centred.data() + size_t(piece) * stride;
     float* dOutput = residuals + size_t(piece) * stride;
-    std::fill(counts.begin(), counts.end(), 0);
-    std::fill(biasSums.begin(), biasSums.end(), 0.f);
+    std::memset(counts, 0, size_t(blocks) * across * sizeof(float));
+    std::memset(biasSums, 0, size_t(blocks) * across * sizeof(float));
 
-    multiply(state, pool, {centred, stride, 1}, {state.weights.encoder.data(), 1, stride}, count, features, state.d, [&](int row, int column, int tileHeight, int tileWidth, const float* tile, bool first, bool last) {
-      uint32_t* blockCounts = counts.data() + size_t(row / blockRows) * features + column;
+    // f = ReLU(x̄ · encoderᵀ + bias)
+    multiply(state, pool, {centred, stride, 1}, {state.weights.encoder.data(), 1, stride}, count, features, state.d, [&](int row, int column, int tileHeight, int vectors, const float* tile, bool first, bool last) {
+      float* blockCounts = counts + size_t(row / blockRows) * across + column;
       const float* bias = state.weights.encoderBias.data() + column;
       for (int r = 0; r < tileHeight; r++) {
         float* out = activations + size_t(row + r) * across + column;
-        for (int c = 0; c < tileWidth; c++) out[c] = first ? tile[r * tileColumns + c] : out[c] + tile[r * tileColumns + c];
-        if (!last) continue;
-        float sum = 0;
-        for (int c = 0; c < tileWidth; c++) {
-          const float f = out[c] + bias[c];
-          out[c] = f > 0 ? f : 0;
-          blockCounts[c] += f > 0;
-          sum += out[c];
+        Vector total = zero;
+        for (int c = 0; c < vectors * width; c += width) {
+          Vector value = load(tile + r * tileColumns + c);
+          if (!first) value += load(out + c);
+          if (last) {
+            value += load(bias + c);
+            value = value > zero ? value : zero;
+            store(blockCounts + c, load(blockCounts + c) + (value > zero ? one : zero));
+            total += value;
+          }
+          store(out + c, value);
         }
-        state.rowL1[piece + row + r] += sum;
+        if (last) state.rowL1[piece + row + r] += sum(total);
       }
     });
-    multiply(state, pool, {activations, across, 1}, {state.weights.decoder.data(), stride, 1}, count, stride, features, [&](int row, int column, int tileHeight, int tileWidth, const float* tile, bool first, bool last) {
+    // dOut = (f · decoder − x̄) · scale
+    multiply(state, pool, {activations, across, 1}, {state.weights.decoder.data(), stride, 1}, count, stride, features, [&](int row, int column, int tileHeight, int vectors, const float* tile, bool first, bool last) {
       for (int r = 0; r < tileHeight; r++) {
         float* out = dOutput + size_t(row + r) * stride + column;
-        for (int c = 0; c < tileWidth; c++) out[c] = first ? tile[r * tileColumns + c] : out[c] + tile[r * tileColumns + c];
-        if (!last) continue;
         const float* target = centred + size_t(row + r) * stride + column;
-        float squares = 0;
-        for (int c = 0; c < tileWidth; c++) {
-          const float residual = out[c] - target[c];
-          squares += residual * residual;
-          out[c] = residual * outputScale;
+        Vector squares = zero;
+        for (int c = 0; c < vectors * width; c += width) {
+          Vector value = load(tile + r * tileColumns + c);
+          if (!first) value += load(out + c);
+          if (last) {
+            value -= load(target + c);
+            squares += value * value;
+            value *= scale;
+          }
+          store(out + c, value);
         }
-        state.rowSquares[piece + row + r] += squares;
+        if (last) state.rowSquares[piece + row + r] += sum(squares);
       }
     });
-    multiply(state, pool, {dOutput, stride, 1}, {state.weights.decoder.data(), 1, stride}, count, features, state.d, [&](int row, int column, int tileHeight, int tileWidth, const float* tile, bool first, bool last) {
-      float* blockSums = biasSums.data() + size_t(row / blockRows) * features + column;
+    // dPre = dOut · decoderᵀ + λ/n where f is active
+    multiply(state, pool, {dOutput, stride, 1}, {state.weights.decoder.data(), 1, stride}, count, features, state.d, [&](int row, int column, int tileHeight, int vectors, const float* tile, bool first, bool last) {
+      float* blockSums = biasSums + size_t(row / blockRows) * across + column;
       for (int r = 0; r < tileHeight; r++) {
         float* out = dPre + size_t(row + r) * across + column;
         const float* f = activations + size_t(row + r) * across + column;
-        for (int c = 0; c < tileWidth; c++) out[c] = first ? tile[r * tileColumns + c] : out[c] + tile[r * tileColumns + c];
-        if (!last) continue;
-        for (int c = 0; c < tileWidth; c++) {
-          out[c] = f[c] > 0 ? out[c] + l1 : 0;
-          blockSums[c] += out[c];
+        for (int c = 0; c < vectors * width; c += width) {
+          Vector value = load(tile + r * tileColumns + c);
+          if (!first) value += load(out + c);
+          if (last) {
+            value = load(f + c) > zero ? value + sparsity : zero;
+            store(blockSums + c, load(blockSums + c) + value);
+          }
+          store(out + c, value);
         }
       }
     });
-    const auto addTo = [&](float* gradient) {
-      return [=](int row, int column, int tileHeight, int tileWidth, const float* tile, bool, bool) {
-        for (int r = 0; r < tileHeight; r++)
-          for (int c = 0; c < tileWidth; c++) gradient[size_t(row + r) * stride + column + c] += tile[r * tileColumns + c];
+    const auto addTo = [stride](float* gradient) {
+      return [=](int row, int column, int tileHeight, int vectors, const float* tile, bool, bool) {
+        for (int r = 0; r < tileHeight; r++) {
+          float* out = gradient + size_t(row + r) * stride + column;
+          for (int c = 0; c < vectors * width; c += width) store(out + c, load(out + c) + load(tile + r * tileColumns + c));
+        }
       };
     };
     multiply(state, pool, {activations, 1, across}, {dOutput, stride, 1}, features, stride, count, addTo(gradDecoder));
     multiply(state, pool, {dPre, 1, across}, {centred, stride, 1}, features, stride, count, addTo(gradEncoder));
     for (int block = 0; block < blocks; block++)
       for (int feature = 0; feature < features; feature++) {
-        fired[feature] += counts[size_t(block) * features + feature];
-        featureSums[feature] += biasSums[size_t(block) * features + feature];
+        fired[feature] += uint32_t(counts[size_t(block) * across + feature]);
+        featureSums[feature] += biasSums[size_t(block) * across + feature];
       }
   }
 }

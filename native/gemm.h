@@ -79,11 +79,12 @@ static inline void packColumns(const Matrix& b, int from, int columns, int k0, i
   packTile<tileColumns>(b.data + k0 * b.rowStep + from * b.columnStep, b.rowStep, b.columnStep, depth, columns - from, out);
 }
 
-// a [rows, depth] · b [depth, columns]. finish(row, column, rows, columns, tile, firstDepth, lastDepth) gets every tile of
-// every block of depth, in order of depth; tiles are [tileRows][tileColumns].
+// a [rows, depth] · b [depth, columns]. finish(row, column, rows, vectors, tile, firstDepth, lastDepth) gets every tile of
+// every block of depth, in order of depth; tiles are [tileRows][tileColumns], zeros beyond the last column, and `vectors`
+// of them cover the columns up to the next multiple of 16.
 template <class Finish>
 static void multiply(State& state, Pool& pool, const Matrix& a, const Matrix& b, int rows, int columns, int depth, const Finish& finish) {
-  const int panels = (columns + tileColumns - 1) / tileColumns, blocks = (rows + blockRows - 1) / blockRows;
+  const int padded = (columns + 15) / 16 * 16, panels = (columns + tileColumns - 1) / tileColumns, blocks = (rows + blockRows - 1) / blockRows;
   float* right = state.packed.reserve(size_t(panels) * tileColumns * depthBlock);
   for (int k0 = 0; k0 < depth; k0 += depthBlock) {
     const int kSize = std::min(depthBlock, depth - k0);
@@ -96,7 +97,7 @@ static void multiply(State& state, Pool& pool, const Matrix& a, const Matrix& b,
       for (int panel = 0; panel < panels; panel++)
         for (int r = 0; r < count; r += tileRows) {
           multiplyTile(kSize, left + size_t(r) * kSize, right + size_t(panel) * tileColumns * kSize, tile);
-          finish(from + r, panel * tileColumns, std::min(tileRows, count - r), std::min(tileColumns, columns - panel * tileColumns), tile, k0 == 0, k0 + kSize == depth);
+          finish(from + r, panel * tileColumns, std::min(tileRows, count - r), std::min(tileVectors, (padded - panel * tileColumns) / width), tile, k0 == 0, k0 + kSize == depth);
         }
     });
   }

@@ -77,7 +77,7 @@ struct State {
 
   // Scratch of a step.
   Buffer centred, dOutput, packed, rowNorms, weightNorms, featureBias, columnSums;
-  Buffer activations, dPre, gradEncoder, gradDecoder;
+  Buffer activations, dPre, blockCounts, blockSums, gradEncoder, gradDecoder;
   std::vector<Buffer> perThread;
   std::vector<ActivePairs> blocks;
   std::vector<double> rowSquares, rowL1;
