@@ -34,7 +34,7 @@ async function advance(training: SaeTraining, toStep: number, context: JobContex
   const x = await batchAt(training, step);
   const schedule = saeSchedule(step, totalSteps, config);
   const learningRate = schedule.learningRate * learningRateScaleAt(state.divergences, step);
-  const { loss, mse, l1, l0, fired, nonFinite } = trainer.step(x, step + 1, { ...schedule, learningRate }, state.lastL0);
+  const { loss, mse, l1, l0, fired, path, nonFinite } = trainer.step(x, step + 1, { ...schedule, learningRate }, state.lastL0);
   if (!Number.isFinite(loss) || nonFinite !== undefined) {
     return { step, afterUpdate: false, cause: `loss ${loss}${nonFinite === undefined ? '' : `, gradient of ${nonFinite}`} (learning rate ${learningRate})` };
   }
@@ -42,12 +42,12 @@ async function advance(training: SaeTraining, toStep: number, context: JobContex
   training.step++;
   state.lastL0 = l0;
   const { sums } = state;
-  state.sums = { loss: sums.loss + loss, mse: sums.mse + mse, l1: sums.l1 + l1, l0: sums.l0 + l0, steps: sums.steps + 1 };
+  state.sums = { loss: sums.loss + loss, mse: sums.mse + mse, l1: sums.l1 + l1, l0: sums.l0 + l0, sparse: sums.sparse + (path === 'sparse' ? 1 : 0), steps: sums.steps + 1 };
   const dead = deadNow(training).length;
   const logEvery = Math.max(1, Math.ceil(config.segmentSteps / 20));
   if (training.step % logEvery === 0 || isMilestone(training, toStep)) {
     const { steps, ...total } = state.sums;
-    state.log.push({ step: training.step, loss: total.loss / steps, mse: total.mse / steps, l1: total.l1 / steps, l0: total.l0 / steps, dead, learningRate });
+    state.log.push({ step: training.step, loss: total.loss / steps, mse: total.mse / steps, l1: total.l1 / steps, l0: total.l0 / steps, dead, learningRate, sparseShare: total.sparse / steps });
     state.sums = zeroSums;
   }
   context.report({ done: training.step, total: totalSteps, unit: 'steps', metrics: { loss, mse, l0, dead }, checkpointStep: training.checkpointStep });

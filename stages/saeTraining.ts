@@ -19,7 +19,17 @@ import { manifestOf, specOf } from '../data/inputs.ts';
 import type { JobContext } from './context.ts';
 import { pinnedSteps } from './divergence.ts';
 
-const logRow = z.strictObject({ step: z.int(), loss: z.number(), mse: z.number(), l1: z.number(), l0: z.number(), dead: z.int(), learningRate: z.number() });
+const logRow = z.strictObject({
+  step: z.int(),
+  loss: z.number(),
+  mse: z.number(),
+  l1: z.number(),
+  l0: z.number(),
+  dead: z.int(),
+  learningRate: z.number(),
+  /** Share of the steps since the last row that took the sparse path (model/saeTrainer.ts). */
+  sparseShare: z.number(),
+});
 export const saeState = z.strictObject({
   /** Inputs are multiplied by this during training (`unit-mean-square`), 1 otherwise. */
   scale: z.number().positive(),
@@ -28,13 +38,13 @@ export const saeState = z.strictObject({
   resamplings: z.array(resamplingResult),
   divergences: z.array(divergence),
   /** Sums since the last row of the log. */
-  sums: z.strictObject({ loss: z.number(), mse: z.number(), l1: z.number(), l0: z.number(), steps: z.int() }),
+  sums: z.strictObject({ loss: z.number(), mse: z.number(), l1: z.number(), l0: z.number(), sparse: z.int(), steps: z.int() }),
   /** L0 of the step before: it chooses the next step's path (model/saeTrainer.ts). */
   lastL0: z.number().nonnegative().optional(),
   seconds: z.number().nonnegative(),
 });
 export type SaeState = z.infer<typeof saeState>;
-export const zeroSums: SaeState['sums'] = { loss: 0, mse: 0, l1: 0, l0: 0, steps: 0 };
+export const zeroSums: SaeState['sums'] = { loss: 0, mse: 0, l1: 0, l0: 0, sparse: 0, steps: 0 };
 
 export interface SaeTraining {
   id: ArtifactId;
