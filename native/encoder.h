@@ -2,7 +2,7 @@
 // matrix of activations is written, each tile is searched while it is in the cache.
 //
 // Where the processor multiplies bfloat16 natively, the dense product only screens: by Cauchy and Schwarz, rounding to
-// bfloat16 changes a pre-activation by less than screenError · ‖x̄‖ · ‖w‖, so a pair further below zero than that is
+// bfloat16 changes a pre-activation by less than screenError() · ‖x̄‖ · ‖w‖, so a pair further below zero than that is
 // certainly inactive, and every other one is computed again in float32. What is found is what float32 finds.
 #pragma once
 #include <cmath>
@@ -16,8 +16,9 @@ constexpr bool screens = true;
 #else
 constexpr bool screens = false;
 #endif
-// 2⁻⁹ from rounding each factor, and 2⁻¹³ for the sums' own rounding up to depth 2,048.
-constexpr float screenError = 1.f / 256 + 1.f / 8192;
+// bfloat16 has 8 bits: rounding changes each factor by up to 2⁻⁸, a product by 2⁻⁷ + 2⁻¹⁶. Sums over the depth in float32
+// add 2⁻²⁴ a term here, and again where the pair is computed exactly; the norms' own rounding is far below the rest.
+static inline float screenError(const State& state) { return 1.f / 128 + 1.f / 32768 + float(state.stride) / (1 << 22); }
 
 static inline int panelsOf(const State& state) { return (state.features + tileColumns - 1) / tileColumns; }
 
@@ -35,7 +36,7 @@ static void centre(State& state, Pool& pool, const float* x, int rows) {
       float* centred = out + size_t(row) * stride;
       for (int c = 0; c < d; c++) centred[c] = x[size_t(row) * d + c] - bias[c];
       for (int c = d; c < stride; c++) centred[c] = 0;
-      if (screens) norms[row] = std::sqrt(dot(centred, centred, stride)) * screenError;
+      if (screens) norms[row] = std::sqrt(dot(centred, centred, stride)) * screenError(state);
     }
   });
 }

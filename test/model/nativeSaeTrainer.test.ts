@@ -91,6 +91,16 @@ describe.each(instructionSets)('%s', (isa) => {
     expect([...Array.from(fired).keys()].filter((feature) => fired[feature]! > 0)).toEqual([5, 31]);
   });
 
+  it('finds a feature that rounding to bfloat16 would hide', () => {
+    const { state, config } = setting(512, 32, 1);
+    for (const arrays of [state.weights.W_enc, state.weights.b_enc, state.weights.b_dec]) arrays.fill(0);
+    // down to 1 and up to 1 + 2^-7: 256 positive terms shrink, 255 negative ones grow, and +0.93 becomes -2.98
+    const [down, up] = [1 + 0.49 * 2 ** -7, 1 + 0.51 * 2 ** -7];
+    const x = Float32Array.from({ length: 512 }, (_, k) => (k < 256 ? down : k < 511 ? up : 0));
+    x.forEach((value, k) => (state.weights.W_enc[k * 32 + 7] = k < 256 ? value : -value));
+    expect(onPath('sparse', new NativeSaeTrainer(kernelFor(isa)!, state, config)).step(x, 1, rates).l0).toBe(1);
+  });
+
   it('names the parameter whose gradient is not finite', () => {
     for (const path of ['sparse', 'dense'] as const) {
       const { x, state, config } = setting(16, 32, 8);
