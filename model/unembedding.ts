@@ -8,13 +8,11 @@ import { matMul } from './kernels.ts';
 const chunkRows = 1024;
 /** exp of a logit of up to ±70 neither overflows, also summed over millions of columns, nor loses digits. */
 const safeLogit = 70;
-/** A probability that underflowed to 0 counts as the smallest normal float32, not as an infinite loss. */
-const smallestNormal = 1.17549435e-38;
 
 /** Cross-entropy of every row, nats. final [n, d], embedding [vocabRows, d], targets int32 [n] → [n]. Call inside tf.tidy. */
 export function tokenLosses(final: tf.Tensor2D, embedding: tf.Tensor2D, targets: tf.Tensor1D): tf.Tensor1D {
   const safe = logitsAreSafe(final, embedding);
-  return tf.concat1d(chunks(final, targets).map(({ rows, labels }) => tf.tidy(() => lossesOf(exponentials(rows, embedding, safe), labels))));
+  return tf.concat1d(chunks(final, targets).map(({ rows, labels }) => tf.tidy(() => lossesOf(rows, tf.gather(embedding, labels), exponentials(rows, embedding, safe)))));
 }
 
 export interface UnembeddingGradients {
@@ -37,11 +35,11 @@ export function unembeddingBackward(final: tf.Tensor2D, embedding: tf.Tensor2D, 
   let total: tf.Scalar | undefined;
   for (const { rows, labels } of chunks(final, targets)) {
     const [dRows, dChunk, sum] = tf.tidy(() => {
-      const { values, sums } = exponentials(rows, embedding, safe);
-      const losses = tf.sum(lossesOf({ values, sums }, labels));
+      const { values, sums, logSums } = exponentials(rows, embedding, safe);
+      const targetRows = tf.gather(embedding, labels);
       const scale = tf.div<tf.Tensor2D>(1 / count, sums);
-      const dRows = tf.sub(tf.mul(matMul(values, embedding), scale), tf.div(tf.gather(embedding, labels), count));
-      return [dRows, matMul(tf.mul(rows, scale), values, true, false), losses];
+      const dRows = tf.sub(tf.mul(matMul(values, embedding), scale), tf.div(targetRows, count));
+      return [dRows, matMul(tf.mul(rows, scale), values, true, false), tf.sum(lossesOf(rows, targetRows, { logSums }))];
     }) as [tf.Tensor2D, tf.Tensor2D, tf.Scalar];
     dFinals.push(dRows);
     dEmbedding = addReplacing(dEmbedding, dChunk);
@@ -60,14 +58,24 @@ interface Exponentials {
   values: tf.Tensor2D;
   /** Their sums, [n, 1]. */
   sums: tf.Tensor2D;
+  /** Logarithm of the sum of exp(logit), [n]. */
+  logSums: tf.Tensor1D;
 }
 
 /** Where logits are safe, exp and a sum: half the passes over memory that a softmax makes. */
 function exponentials(rows: tf.Tensor2D, embedding: tf.Tensor2D, safe: boolean): Exponentials {
-  const logits = matMul(rows, embedding, false, true);
-  const values = safe ? tf.exp(logits) : tf.softmax(logits);
-  logits.dispose();
-  return { values, sums: safe ? tf.sum(values, 1, true) : tf.ones([rows.shape[0], 1]) };
+  return tf.tidy(() => {
+    const logits = matMul(rows, embedding, false, true);
+    if (safe) {
+      const values = tf.exp(logits);
+      const sums = tf.sum<tf.Tensor2D>(values, 1, true);
+      return { values, sums, logSums: tf.log(tf.squeeze<tf.Tensor1D>(sums, [1])) };
+    }
+    const values = tf.softmax(logits);
+    // the largest probability is exp(largest logit) / sum
+    const logSums = tf.sub<tf.Tensor1D>(tf.max(logits, 1), tf.log(tf.max(values, 1)));
+    return { values, sums: tf.ones<tf.Rank.R2>([rows.shape[0], 1]), logSums };
+  });
 }
 
 /** Whether no logit can be beyond ±70, by the longest row of each factor (Cauchy–Schwarz). */
@@ -76,9 +84,9 @@ function logitsAreSafe(final: tf.Tensor2D, embedding: tf.Tensor2D): boolean {
   return longest(final) * longest(embedding) < safeLogit;
 }
 
-function lossesOf({ values, sums }: Exponentials, labels: tf.Tensor1D): tf.Tensor1D {
-  const ofLabels = tf.gatherND(values, tf.stack([tf.range(0, labels.size, 1, 'int32'), labels], 1)) as tf.Tensor1D;
-  return tf.sub(tf.log(tf.squeeze<tf.Tensor1D>(sums, [1])), tf.log(tf.maximum<tf.Tensor1D>(ofLabels, smallestNormal)));
+/** rows, and the embedding's rows of their labels, [n, d] → [n] */
+function lossesOf(rows: tf.Tensor2D, targetRows: tf.Tensor2D, { logSums }: Pick<Exponentials, 'logSums'>): tf.Tensor1D {
+  return tf.sub(logSums, tf.sum<tf.Tensor1D>(tf.mul(rows, targetRows), 1));
 }
 
 function chunks(final: tf.Tensor2D, targets: tf.Tensor1D): { rows: tf.Tensor2D; labels: tf.Tensor1D }[] {

@@ -12,9 +12,9 @@ import torch
 
 from provenance import save_tensors
 
-VOCABULARY_ROWS, REAL_TOKENS, CONTEXT, BATCH, STEPS = 64, 50, 12, 3, 30
+VOCABULARY_ROWS, REAL_TOKENS, CONTEXT, BATCH, STEPS = 64, 50, 12, 3, 200
 TRAINING = dict(
-    learningRate=3e-3, minLearningRate=3e-4, warmupSteps=5, decaySteps=STEPS,
+    learningRate=3e-3, minLearningRate=3e-4, warmupSteps=20, decaySteps=STEPS,
     beta1=0.9, beta2=0.95, epsilon=1e-8, weightDecay=0.1, gradientClip=1.0, steps=STEPS,
 )
 VARIANTS = {
@@ -28,7 +28,7 @@ LAYER_NORM_EPSILON = 1e-5
 
 def shapes(config):
     d, m = config["dModel"], config["dMlp"]
-    weights = {"transformer.wte.weight": (VOCABULARY_ROWS, d), "transformer.wpe.weight": (CONTEXT, d)}
+    weights = {"transformer.wte.weight": (VOCABULARY_ROWS, d), "transformer.wpe.weight": (config.get("contextLength", CONTEXT), d)}
     for layer in range(config["nLayer"]):
         parts = [("ln_1", (d,)), ("attn.c_attn", (3 * d, d)), ("attn.c_proj", (d, d)),
                  ("ln_2", (d,)), ("mlp.c_fc", (m, d)), ("mlp.c_proj", (d, m))]
@@ -186,6 +186,7 @@ def check_against_torch(p, tokens, targets, config):
     F = torch.nn.functional
     d, heads = config["dModel"], config["nHead"]
     activation = {"gelu": F.gelu, "relu": F.relu, "gelu-tanh": lambda x: F.gelu(x, approximate="tanh")}[config["activation"]]
+    batch, length = tokens.shape
     x = F.embedding(tokens, p["transformer.wte.weight"]) + p["transformer.wpe.weight"]
 
     def norm(x, name):
@@ -197,8 +198,8 @@ def check_against_torch(p, tokens, targets, config):
     for layer in range(config["nLayer"]):
         name = f"transformer.h.{layer}"
         split = dense(norm(x, f"{name}.ln_1"), f"{name}.attn.c_attn").split(d, dim=2)
-        q, k, v = (part.view(BATCH, CONTEXT, heads, d // heads).transpose(1, 2) for part in split)
-        y = F.scaled_dot_product_attention(q, k, v, is_causal=True).transpose(1, 2).reshape(BATCH, CONTEXT, d)
+        q, k, v = (part.view(batch, length, heads, d // heads).transpose(1, 2) for part in split)
+        y = F.scaled_dot_product_attention(q, k, v, is_causal=True).transpose(1, 2).reshape(batch, length, d)
         x = x + dense(y, f"{name}.attn.c_proj")
         x = x + dense(activation(dense(norm(x, f"{name}.ln_2"), f"{name}.mlp.c_fc")), f"{name}.mlp.c_proj")
     logits = norm(x, "transformer.ln_f") @ p["transformer.wte.weight"].T
