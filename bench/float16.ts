@@ -17,11 +17,12 @@ type Judged = Record<(typeof judged)[number], number>;
 
 export const float16: Bench = {
   summary: 'SAEs trained on activations stored in float16 and in float32: MSE, L0, FVU, loss recovered',
+  rounds: 1,
   run: (settings) => withFolder((folder) => run(folder, settings)),
 };
 
 async function run(folder: string, { threads, log }: BenchSettings): Promise<BenchOutcome> {
-  const { name, tensorflowVersion } = await loadBackend({ threads });
+  const { name, tensorflowVersion, sae: trainer } = await loadBackend({ threads });
   const small = await smallRun(folder, log);
   const results: Record<ActivationsConfig['dtype'], Judged[]> = { float16: [], float32: [] };
   for (const seed of seeds) {
@@ -42,7 +43,7 @@ async function run(folder: string, { threads, log }: BenchSettings): Promise<Ben
     ...judged.map((metric) => `${metric}: float16 differs by ${show(mean(effect(metric)))} on average, by ${show(Math.max(...effect(metric).map(Math.abs)))} at most of one seed; seeds differ by ${show(spread(of('float32', metric)))}`),
     ...(await sizes(small)),
   ];
-  return { cases, notes, backend: `${name} ${tensorflowVersion}` };
+  return { cases, notes, backend: `${name} ${tensorflowVersion}, SAE on ${trainer}` };
 }
 
 /** An SAE on activations of this type, evaluated as the dashboard does. */

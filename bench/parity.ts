@@ -33,12 +33,13 @@ const answer = z.strictObject({ version: z.string(), curve: z.array(point).min(1
 
 export const parity: Bench = {
   summary: "the reference's SAE training in PyTorch and ours on the same activations: curves of MSE, L0 and alive features",
+  rounds: 1,
   run: (settings) => withFolder((folder) => run(folder, settings)),
 };
 
 async function run(folder: string, { threads, log }: BenchSettings): Promise<BenchOutcome> {
   const python = await peersPython(log);
-  const { name, tensorflowVersion } = await loadBackend({ threads });
+  const { name, tensorflowVersion, sae: trainer } = await loadBackend({ threads });
   const small = await smallRun(folder, log);
   const activations = await small.sample('float32');
   const rows = await rowsOf(small, activations);
@@ -84,7 +85,7 @@ async function run(folder: string, { threads, log }: BenchSettings): Promise<Ben
     `with the decoder normalised every ${normaliseEvery.code} steps, as the reference's code has it, seed ${seeds[0]} ends at MSE ${finalMean(asCoded, 'mse').toExponential(3)} and L0 ${finalMean(asCoded, 'l0').toFixed(2)}; every step, as the paper has it, at ${finalMean([peers[0]!], 'mse').toExponential(3)} and ${finalMean([peers[0]!], 'l0').toFixed(2)}`,
   ];
   const cases = curveMetrics.map((metric) => compare(`${metric} at step ${ours[0]!.at(-1)!.step}, mean of three seeds`, units[metric], finalMean(ours, metric), finalMean(peers, metric), version));
-  return { cases, notes, backend: `${name} ${tensorflowVersion}` };
+  return { cases, notes, backend: `${name} ${tensorflowVersion}, SAE on ${trainer}` };
 }
 
 const peerScript = fileURLToPath(new URL('./peers/parity.py', import.meta.url));
