@@ -27,7 +27,7 @@ describe('setup/bootstrap.mjs', () => {
   it('installs, fetches and compiles nothing where all is there, and says what is in use', () => {
     const said = execFileSync(process.execPath, [join(root, 'setup/bootstrap.mjs'), '--for-tests'], { encoding: 'utf8' });
     const lines = said.trim().split('\n');
-    expect(lines).toEqual([expect.stringMatching(/^setup: TensorFlow/), expect.stringMatching(/^setup: Temporal/), `setup: browser ${findBrowser()}`, expect.stringMatching(/^setup: S3 server for tests in /)]);
+    expect(lines).toEqual([expect.stringMatching(/^setup: TensorFlow/), expect.stringMatching(/^setup: SAE kernel in /), expect.stringMatching(/^setup: Temporal/), `setup: browser ${findBrowser()}`, expect.stringMatching(/^setup: S3 server for tests in /)]);
   });
 });
 
