@@ -131,7 +131,7 @@ function shifted(q: tf.Tensor3D, k: tf.Tensor3D, v: tf.Tensor3D, positions: Int3
   const [rows, size, width] = q.shape;
   const end = 1 + positions.reduce((a, b) => Math.max(a, b));
   const scores = tf.matMul<tf.Tensor3D>(q, tf.slice3d(k, [0, 0, 0], [rows, end, width]), false, true);
-  const probability = maskedSoftmax(byPrompt(scores, batch), visibility(positions, 0, end, batch, 0, masked));
+  const probability = maskedSoftmax(byPrompt(scores, batch), tf.mul(tf.sub(1, visibility(positions, 0, end, batch)), masked));
   return tf.matMul(tf.reshape<tf.Rank.R3>(probability, [rows, size, end]), tf.slice3d(v, [0, 0, 0], [rows, end, width]));
 }
 
@@ -144,7 +144,7 @@ function unshifted(q: tf.Tensor3D, k: tf.Tensor3D, v: tf.Tensor3D, positions: In
     const scores = tf.matMul<tf.Tensor3D>(q, tf.slice3d(k, [0, from, 0], [rows, to - from, width]), false, true);
     const all = tf.exp(scores);
     scores.dispose();
-    const weights = to === seenByAll ? all : tf.reshape<tf.Rank.R3>(tf.mul<tf.Tensor4D>(byPrompt(all, batch), visibility(positions, from, to, batch, 1, 0)), [rows, size, to - from]);
+    const weights = to === seenByAll ? all : tf.reshape<tf.Rank.R3>(tf.mul<tf.Tensor4D>(byPrompt(all, batch), visibility(positions, from, to, batch)), [rows, size, to - from]);
     return { sum: tf.sum(weights, 2, true), z: tf.matMul(weights, tf.slice3d(v, [0, from, 0], [rows, to - from, width])) };
   };
   const first = part(0, seenByAll);
@@ -159,10 +159,10 @@ function byPrompt(scores: tf.Tensor3D, batch: number): tf.Tensor4D {
   return tf.reshape(scores, [batch, rows / batch, size, keys]);
 }
 
-/** [batch, 1, size, to − from]: `seen` where the key is not after the query, else `unseen`. */
-function visibility(positions: Int32Array, from: number, to: number, batch: number, seen: number, unseen: number): tf.Tensor4D {
-  const keys = to - from;
-  const values = new Float32Array(positions.length * keys).fill(seen);
-  positions.forEach((position, row) => values.fill(unseen, row * keys + Math.max(0, position + 1 - from), (row + 1) * keys));
-  return tf.tensor4d(values, [batch, 1, positions.length / batch, keys]);
+/** [batch, 1, size, to − from]: 1 where the key is not after the query, else 0. */
+function visibility(positions: Int32Array, from: number, to: number, batch: number): tf.Tensor4D {
+  return tf.tidy(() => {
+    const queries = tf.tensor4d(positions, [batch, 1, positions.length / batch, 1], 'int32');
+    return tf.cast<tf.Tensor4D>(tf.greaterEqual<tf.Tensor4D>(queries, tf.range(from, to, 1, 'int32')), 'float32');
+  });
 }

@@ -46,32 +46,40 @@ export function layerNormBackward(dy: tf.Tensor2D, cache: LayerNormCache, gain: 
 
 /** The MLP's nonlinearity, elementwise. */
 export function activate<T extends tf.Tensor>(kind: ArchitectureConfig['activation'], u: T): T {
-  return tf.tidy(() => (kind === 'relu' ? tf.relu(u) : tf.mul<T>(u, gate(kind, u))));
+  return kind === 'relu' ? tf.relu(u) : chain(gate(kind, u), (share) => tf.mul<T>(u, share));
 }
 
 /** d(activate)/du, elementwise: exact GELU Φ(u) + u φ(u); its tanh form; or the step of ReLU. */
 export function activationSlope<T extends tf.Tensor>(kind: ArchitectureConfig['activation'], u: T): T {
   return tf.tidy(() => {
     if (kind === 'relu') return tf.cast<T>(tf.greater<T>(u, 0), 'float32');
-    const square = tf.square<T>(u);
     if (kind === 'gelu') {
-      const density = tf.mul<T>(tf.exp<T>(tf.mul<T>(square, -0.5)), 1 / Math.sqrt(2 * Math.PI));
-      return tf.add<T>(gate(kind, u), tf.mul(u, density));
+      const density = chain(tf.square<T>(u), (square) => tf.mul<T>(square, -0.5), tf.exp<T>, (bell) => tf.mul<T>(bell, 1 / Math.sqrt(2 * Math.PI)));
+      const along = chain(density, (height) => tf.mul<T>(u, height));
+      return chain(along, (product) => chain(gate(kind, u), (share) => tf.add<T>(share, product)));
     }
     const tanh = tanhOfGelu(u);
-    const inner = tf.mul(tf.add(tf.mul(square, 3 * 0.044715), 1), Math.sqrt(2 / Math.PI));
-    return tf.add<T>(tf.mul(tf.add(tanh, 1), 0.5), tf.mul(tf.mul(tf.mul(u, 0.5), tf.sub(1, tf.square(tanh))), inner));
+    const inner = chain(tf.square<T>(u), (square) => tf.mul<T>(square, 3 * 0.044715), (cubic) => tf.add<T>(cubic, 1), (slope) => tf.mul<T>(slope, Math.sqrt(2 / Math.PI)));
+    const steep = chain(tf.square<T>(tanh), (square) => tf.sub<T>(1, square), (rest) => chain(tf.mul<T>(u, 0.5), (half) => tf.mul<T>(half, rest)), (product) => tf.mul<T>(product, inner));
+    inner.dispose();
+    return chain(steep, (bend) => chain(tf.add<T>(tanh, 1), (shifted) => tf.mul<T>(shifted, 0.5), (share) => tf.add<T>(share, bend)));
   });
 }
 
 function gate<T extends tf.Tensor>(kind: 'gelu' | 'gelu-tanh', u: T): T {
-  return tf.tidy(() => {
-    const odd = kind === 'gelu' ? tf.erf<T>(tf.mul<T>(u, Math.SQRT1_2)) : tanhOfGelu(u);
-    return tf.mul<T>(tf.add(odd, 1), 0.5);
-  });
+  const odd = kind === 'gelu' ? chain(tf.mul<T>(u, Math.SQRT1_2), tf.erf<T>) : tanhOfGelu(u);
+  return chain(odd, (value) => tf.add<T>(value, 1), (value) => tf.mul<T>(value, 0.5));
 }
 
 function tanhOfGelu<T extends tf.Tensor>(u: T): T {
-  const cubic = tf.mul<T>(tf.add(tf.mul(tf.square(u), 0.044715), 1), u);
-  return tf.tanh<T>(tf.mul<T>(cubic, Math.sqrt(2 / Math.PI)));
+  return chain(tf.square<T>(u), (square) => tf.mul<T>(square, 0.044715), (cubic) => tf.add<T>(cubic, 1), (factor) => tf.mul<T>(factor, u), (cubic) => tf.mul<T>(cubic, Math.sqrt(2 / Math.PI)), tf.tanh<T>);
+}
+
+/** Steps one after the other, each result freed when the next is there: a tidy would keep all of them to its end. */
+function chain<T extends tf.Tensor>(first: T, ...steps: ((x: T) => T)[]): T {
+  return steps.reduce((before, step) => {
+    const after = step(before);
+    before.dispose();
+    return after;
+  }, first);
 }

@@ -221,8 +221,11 @@ export class Transformer {
   private blockBackward(dx: tf.Tensor2D, layer: number, batch: number, cache: BlockCache, gradients: Tensors): tf.Tensor2D {
     const block = `transformer.h.${layer}`;
     const dPost = this.linearBackward(`${block}.mlp.c_proj`, dx, cache.mlpPost, gradients);
-    const dPre = tf.mul<tf.Tensor2D>(dPost, activationSlope(this.architecture.activation, cache.mlpPre));
+    const slope = activationSlope(this.architecture.activation, cache.mlpPre);
+    const dPre = tf.mul<tf.Tensor2D>(dPost, slope);
     const dMlpInput = this.linearBackward(`${block}.mlp.c_fc`, dPre, cache.mlpInput, gradients);
+    // the widest tensors of the step: freed before the attention's backward pass needs as much
+    tf.dispose([dPost, slope, dPre, cache.mlpPre, cache.mlpPost]);
     const dMid = tf.add<tf.Tensor2D>(dx, this.normBackward(`${block}.ln_2`, dMlpInput, cache.norm2, gradients));
 
     const length = dMid.shape[0] / batch;
@@ -230,6 +233,7 @@ export class Transformer {
     const [dZHeads] = this.splitHeads(dZ, batch, length, 1);
     const { dq, dk, dv } = causalAttentionBackward(dZHeads!, cache.q, cache.k, cache.v, cache.zHeads, cache.attention);
     const parts = [tf.mul<tf.Tensor3D>(dq, 1 / Math.sqrt(this.headWidth)), dk, dv].map((part) => this.joinHeads(part, batch));
+    tf.dispose([cache.attention.probabilities, dZHeads!, dq, dk, dv]);
     const dNorm1 = this.linearBackward(`${block}.attn.c_attn`, tf.concat2d(parts, 1), cache.attentionInput, gradients);
     return tf.add(dMid, this.normBackward(`${block}.ln_1`, dNorm1, cache.norm1, gradients));
   }
@@ -269,8 +273,9 @@ export class Transformer {
   /** [batch · T, parts · heads · head] → `parts` tensors [batch · heads, T, head]. */
   private splitHeads(joined: tf.Tensor2D, batch: number, length: number, parts: number): tf.Tensor3D[] {
     const { nHead } = this.architecture;
-    const five = tf.reshape(joined, [batch, length, parts, nHead, this.headWidth]);
-    return tf.unstack(tf.transpose(five, [2, 0, 3, 1, 4])).map((part) => tf.reshape(part, [batch * nHead, length, this.headWidth]));
+    const five = tf.transpose(tf.reshape(joined, [batch, length, parts, nHead, this.headWidth]), [2, 0, 3, 1, 4]);
+    // slices of the first axis: TensorFlow shares their memory, where it would copy for unstack
+    return Array.from({ length: parts }, (_, part) => tf.reshape(tf.slice(five, [part, 0, 0, 0, 0], [1, batch, nHead, length, this.headWidth]), [batch * nHead, length, this.headWidth]));
   }
 
   /** [batch · heads, T, head] → [batch · T, heads · head]. */
