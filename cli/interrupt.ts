@@ -1,5 +1,4 @@
 // Ctrl-C, once and twice: the first asks for an orderly end, the second is taken at its word.
-import { setMaxListeners } from 'node:events';
 
 /** Signals that ask a command to end; SIGHUP is a closed terminal. */
 const signals = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
@@ -14,8 +13,6 @@ export class Interrupt {
 
   constructor() {
     for (const signal of signals) process.on(signal, this.handler);
-    // gRPC adds a listener for each call under way, and a command waits for a run with one long poll after another
-    setMaxListeners(0, this.signal);
   }
 
   /** Aborted by the first signal. */

@@ -1,7 +1,8 @@
 // Runs on a Temporal server: started under an id that says what they make, and found again by id, name or recency.
+import { setMaxListeners } from 'node:events';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { WorkflowExecutionAlreadyStartedError, WorkflowFailedError, type Client, type WorkflowExecutionInfo } from '@temporalio/client';
 import { defineSearchAttributeKey } from '@temporalio/common';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { configHash, runWorkflowId } from '../data/configHash.ts';
 import type { PipelineConfig } from '../schemas/config.ts';
 import { UserError } from '../schemas/errors.ts';
@@ -55,6 +56,8 @@ export async function startRun(client: Client, config: PipelineConfig): Promise<
  * @throws WorkflowFailedError when the run failed or was cancelled.
  */
 export async function resultOf(client: Client, { workflowId, runId }: { workflowId: string; runId?: string }, signal: AbortSignal): Promise<PipelineResult | undefined> {
+  // gRPC adds a listener for each call, and a run's end is waited for by one long poll after another
+  setMaxListeners(0, signal);
   while (!signal.aborted) {
     try {
       return pipelineResult.parse(await client.withAbortSignal(signal, () => client.workflow.getHandle(workflowId, runId).result()));
