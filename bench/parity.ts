@@ -3,8 +3,10 @@
 // the reference's rarer normalisation of the decoder does, which the project does not copy.
 import { fileURLToPath } from 'node:url';
 import { z } from 'zod';
+import { rowsPerGroup } from '../data/activationFormat.ts';
 import { decodeActivationShard } from '../data/activationShard.ts';
 import { artifactPath, readManifest, readVerified } from '../data/artifact.ts';
+import { startsOf } from '../data/readingOrder.ts';
 import { ShuffledReader } from '../data/shuffledReader.ts';
 import { initialSae } from '../model/sae.ts';
 import type { ArtifactRef } from '../schemas/artifact.ts';
@@ -106,16 +108,11 @@ async function writeStart(folder: string, { store }: SmallRun, activations: Arti
   const { features, batchSize, epochs } = recipe;
   const { mixShards } = saeConfig.parse({});
   const sizes = (await readManifest(store, activations))!.files.map(({ rows }) => rows!);
-  let first = 0;
-  const shards = sizes.map((rows) => {
-    const from = first;
-    first += rows;
-    // float32 holds every row number exactly: there are fewer than 2^24
-    return { rows, load: async () => Float32Array.from({ length: rows }, (_, row) => from + row) };
-  });
-  const reader = new ShuffledReader({ shards, d: 1, batchSize, mixShards, seed, epochs });
+  const firstRows = startsOf(sizes);
+  const shards = sizes.map((rows) => ({ rows, read: () => Promise.reject(new Error('only the order is asked for')) }));
+  const reader = new ShuffledReader({ shards, blockRows: rowsPerGroup, d, batchSize, mixShards, seed, epochs });
   const order = new Int32Array(steps * batchSize);
-  for (let step = 0; step < steps; step++) order.set(await reader.read(step), step * batchSize);
+  for (let step = 0; step < steps; step++) order.set(reader.sources(step).map(({ shard, row }) => firstRows[shard]! + row), step * batchSize);
   const { W_enc, b_enc, W_dec, b_dec } = initialSae(d, features, seed);
   const arrays = { W_enc: { shape: [d, features], data: W_enc }, b_enc: { shape: [features], data: b_enc }, W_dec: { shape: [features, d], data: W_dec }, b_dec: { shape: [d], data: b_dec } };
   const copies = Object.fromEntries(Object.entries(arrays).map(([name, { shape, data }]) => [name, { shape, data: Float32Array.from(data) }]));

@@ -6,7 +6,7 @@ type SaeReport = Report['sae'];
 
 /** Lines for a person; `saeflow report --json` has everything. */
 export function summarize(report: Report): string[] {
-  const { transformer, tokens, coverage } = report;
+  const { transformer, tokens, coverage, sampling } = report;
   return [
     `run ${report.run}  (${report.configHash.slice(0, 12)})`,
     '',
@@ -15,6 +15,7 @@ export function summarize(report: Report): string[] {
     `tokens       ${formatCount(tokens.train)} for training, ${formatCount(tokens.heldOut)} held out`,
     `transformer  validation loss ${formatNumber(transformer.valLoss)} (unigram ${formatNumber(transformer.unigramLoss)}), ${formatCount(transformer.parameters)} parameters${describeDivergences(transformer.divergences)}`,
     `activations  ${formatCount(coverage.once)} positions read once, ${formatCount(coverage.moreThanOnce)} more often, ${formatCount(coverage.never)} never`,
+    ...(sampling === undefined ? [] : [`             computed at ${formatCount(sampling.vectors)} of ${formatCount(sampling.positions)} positions: ${(100 * sampling.flopsAvoided).toFixed(1)} % of a forward pass avoided; largest number ${formatNumber(sampling.largest)}${sampling.overflows === 0 ? '' : `, ${formatCount(sampling.overflows)} were beyond float16 and cut`}`]),
     ...report.saes.flatMap(summarizeSae),
   ];
 }

@@ -29,6 +29,11 @@ export interface ArtifactStore {
   readonly uri: string;
   /** Stores an object, replacing one of that name; when it returns, the object survives a crash of the machine. */
   put(path: string, bytes: Uint8Array): Promise<Stored>;
+  /**
+   * Stores the object that pieces make up one after another, as `put` does, in memory that does not grow with it. A piece
+   * must not change once it is given. What `pieces` throws is thrown, and nothing is stored.
+   */
+  putPieces(path: string, pieces: Iterable<Uint8Array> | AsyncIterable<Uint8Array>): Promise<Stored>;
   /** Stores an object unless there is one of that name; of any number of racing callers at most one gets `true`. */
   putIfAbsent(path: string, bytes: Uint8Array): Promise<boolean>;
   get(path: string): Promise<Uint8Array>;

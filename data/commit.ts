@@ -39,8 +39,10 @@ async function finish(store: ArtifactStore, id: ArtifactId, spec: Awaited<Return
     case 'tokenize':
       return { metrics: await finishTokens(store, id, spec, receipts) };
     case 'sampleActivations': {
-      const { once, moreThanOnce, never } = (await promptPlanOf(store, spec)).coverage();
-      return { metrics: { ...sums(receipts, ['vectors', 'overflows']), d: receipts[0]!.metrics['d']!, once, moreThanOnce, never } };
+      // of the shards that were made: what an operator skipped was not read
+      const coverage = await (await promptPlanOf(store, spec)).coverage(new Set(receipts.map(({ shard }) => shard)));
+      const largest = receipts.reduce((most, { metrics }) => Math.max(most, metrics['largest'] ?? 0), 0);
+      return { metrics: { ...sums(receipts, ['vectors', 'positions', 'flops', 'fullFlops', 'overflows']), largest, d: receipts[0]!.metrics['d']!, ...coverage } };
     }
     case 'exportDashboard':
       return finishSite(store, id, spec, receipts);

@@ -2,7 +2,7 @@
 // fsynced: a crash of process or machine leaves the old object or the new one, never half of one. Many processes (also
 // over a network file system with hard links) may share the folder.
 import { createHash, randomBytes } from 'node:crypto';
-import { link, mkdir, open, readdir, rename, rm, rmdir, stat, statfs } from 'node:fs/promises';
+import { link, mkdir, open, readdir, rename, rm, rmdir, stat, statfs, type FileHandle } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { UserError } from '../schemas/errors.ts';
 import type { ArtifactStore, ListedObject, Stored } from './artifactStore.ts';
@@ -10,6 +10,8 @@ import { checkPath, checkPrefix, checkRange, NotFoundError, temporaryPrefix } fr
 
 /** Linux reads at most 2 GiB in one call. */
 const readBytesAtOnce = 2 ** 30;
+/** Pieces are written together up to this size: a call for each would cost more than its writing. */
+const writtenBytesAtOnce = 4 * 2 ** 20;
 
 export class DirectoryStore implements ArtifactStore {
   readonly uri: string;
@@ -20,15 +22,21 @@ export class DirectoryStore implements ArtifactStore {
   }
 
   async put(path: string, bytes: Uint8Array): Promise<Stored> {
+    return this.putPieces(path, [bytes]);
+  }
+
+  async putPieces(path: string, pieces: Iterable<Uint8Array> | AsyncIterable<Uint8Array>): Promise<Stored> {
     const target = this.resolve(path);
-    await this.commit(target, bytes, (temporary) => rename(temporary, target));
-    return { sha256: createHash('sha256').update(bytes).digest('hex'), bytes: bytes.length };
+    const content = new PieceWriter(pieces);
+    await this.commit(target, content, (temporary) => rename(temporary, target));
+    return { sha256: content.hash.digest('hex'), bytes: content.bytes };
   }
 
   async putIfAbsent(path: string, bytes: Uint8Array): Promise<boolean> {
     const target = this.resolve(path);
     // A hard link fails when the name exists, and the content behind it is complete: atomic, unlike open with O_EXCL.
-    return this.commit(target, bytes, async (temporary) => {
+    const content = { bytes: bytes.length, writeTo: (file: FileHandle) => file.writeFile(bytes) };
+    return this.commit(target, content, async (temporary) => {
       try {
         await link(temporary, target);
         return true;
@@ -112,23 +120,29 @@ export class DirectoryStore implements ArtifactStore {
     return join(this.uri, path);
   }
 
-  /** Writes the bytes durably under a temporary name beside `target`, and lets `publish` give them their name. */
-  private async commit<T>(target: string, bytes: Uint8Array, publish: (temporary: string) => Promise<T>): Promise<T> {
+  /** Writes the content durably under a temporary name beside `target`, and lets `publish` give it its name. */
+  private async commit<T>(target: string, content: Content, publish: (temporary: string) => Promise<T>): Promise<T> {
     const folder = dirname(target);
     const temporary = join(folder, `${temporaryPrefix}${process.pid}-${randomBytes(6).toString('hex')}`);
     for (let attempt = 1; ; attempt++) {
+      let file: FileHandle | undefined;
       try {
         await makeFolder(folder);
-        await writeAndSync(temporary, bytes);
+        file = await open(temporary, 'wx');
+        await content.writeTo(file);
+        await file.sync();
+        await file.close();
         const result = await publish(temporary);
         await rm(temporary, { force: true });
-        await syncFolder(folder);
+        // Gone: someone has deleted the object since, and its folder with it.
+        await syncFolder(folder).catch(ignoreMissing);
         return result;
       } catch (error) {
+        await file?.close().catch(() => undefined);
         await rm(temporary, { force: true }).catch(() => undefined);
         // Someone's deletePrefix may have removed the folder, empty as it was, under our feet.
-        if (codeOf(error) === 'ENOENT' && attempt < 3) continue;
-        throw await explainWriteError(error, this.uri, bytes.length);
+        if (file === undefined && codeOf(error) === 'ENOENT' && attempt < 3) continue;
+        throw await explainWriteError(error, this.uri, content.bytes);
       }
     }
   }
@@ -210,13 +224,58 @@ export async function explainWriteError(error: unknown, folder: string, neededBy
   }
 }
 
-async function writeAndSync(path: string, bytes: Uint8Array): Promise<void> {
-  const file = await open(path, 'wx');
-  try {
-    await file.writeFile(bytes);
-    await file.sync();
-  } finally {
-    await file.close();
+/** What is to be in a file. */
+interface Content {
+  /** Known so far: for the message of a full disk. */
+  readonly bytes: number;
+  writeTo(file: FileHandle): Promise<void>;
+}
+
+/** Pieces on their way into a file: while some are written, the next are made and hashed. */
+class PieceWriter implements Content {
+  readonly hash = createHash('sha256');
+  bytes = 0;
+  private readonly pieces: Iterable<Uint8Array> | AsyncIterable<Uint8Array>;
+
+  constructor(pieces: Iterable<Uint8Array> | AsyncIterable<Uint8Array>) {
+    this.pieces = pieces;
+  }
+
+  async writeTo(file: FileHandle): Promise<void> {
+    let waiting: Uint8Array[] = [];
+    let waitingBytes = 0;
+    let writing: Promise<void> = Promise.resolve();
+    const write = async () => {
+      const batch = waiting;
+      waiting = [];
+      waitingBytes = 0;
+      await writing;
+      writing = writeAll(file, batch);
+      // Awaited before the next batch; until then it is no unhandled rejection.
+      writing.catch(() => undefined);
+      for (const piece of batch) this.hash.update(piece);
+    };
+    for await (const piece of this.pieces) {
+      this.bytes += piece.length;
+      waiting.push(piece);
+      waitingBytes += piece.length;
+      if (waitingBytes >= writtenBytesAtOnce) await write();
+    }
+    await write();
+    await writing;
+  }
+}
+
+/** A call may write less than it was given. */
+async function writeAll(file: FileHandle, pieces: Uint8Array[]): Promise<void> {
+  let rest = pieces.filter(({ length }) => length > 0);
+  while (rest.length > 0) {
+    let { bytesWritten } = await file.writev(rest);
+    rest = rest.flatMap((piece) => {
+      const written = Math.min(bytesWritten, piece.length);
+      bytesWritten -= written;
+      return written === piece.length ? [] : [piece.subarray(written)];
+    });
   }
 }
 

@@ -5,15 +5,14 @@
 export const maxFloat16 = 65_504;
 
 /**
- * Rounds each number to the nearest half-precision one, ties to even. What is too large becomes ±Infinity and is counted
- * in `overflows` (an Infinity or NaN of the source is not). `target` is filled and returned when given.
+ * Rounds each number to the nearest half-precision one, ties to even. What is too large becomes ±Infinity. `target` is
+ * filled and returned when given.
  *
  * @throws RangeError when `target` is shorter than `source`.
  */
-export function toFloat16(source: Float32Array, target: Uint16Array = new Uint16Array(source.length)): { values: Uint16Array; overflows: number } {
+export function toFloat16(source: Float32Array, target: Uint16Array = new Uint16Array(source.length)): Uint16Array {
   if (target.length < source.length) throw new RangeError(`${source.length} numbers do not fit a target of ${target.length}`);
-  const bits = new Uint32Array(source.buffer, source.byteOffset, source.length);
-  let overflows = 0;
+  const bits = new Int32Array(source.buffer, source.byteOffset, source.length);
   for (let i = 0; i < bits.length; i++) {
     const word = bits[i]!;
     const magnitude = word & 0x7fffffff;
@@ -26,22 +25,45 @@ export function toFloat16(source: Float32Array, target: Uint16Array = new Uint16
       // Just below half of the last kept place, plus that place's own bit, rounds ties to even; a carry runs into the
       // exponent, which is where it belongs.
       half = (magnitude - exponentGap + 0xfff + ((magnitude >>> 13) & 1)) >>> 13;
-    } else if (magnitude > infinity) {
-      half = 0x7e00;
     } else {
-      half = 0x7c00;
-      if (magnitude < infinity) overflows++;
+      half = magnitude > infinity ? 0x7e00 : 0x7c00;
     }
     target[i] = ((word >>> 16) & 0x8000) | half;
   }
-  return { values: target, overflows };
+  return target;
 }
 
 /** The numbers that half-precision bit patterns stand for, exactly. `target` is filled and returned when given. */
 export function fromFloat16(source: Uint16Array, target: Float32Array = new Float32Array(source.length)): Float32Array {
   if (target.length < source.length) throw new RangeError(`${source.length} numbers do not fit a target of ${target.length}`);
-  for (let i = 0; i < source.length; i++) target[i] = values[source[i]!]!;
+  for (let i = 0; i < source.length; i++) target[i] = float16Values[source[i]!]!;
   return target;
+}
+
+/** The largest magnitude of half-precision bit patterns: Infinity or NaN where any is, 0 of none. */
+export function largestFloat16(values: Uint16Array): number {
+  let largest = 0;
+  // Without their sign, patterns are in the order of the numbers, Infinity and NaN above all.
+  for (let i = 0; i < values.length; i++) {
+    const magnitude = values[i]! & 0x7fff;
+    if (magnitude > largest) largest = magnitude;
+  }
+  return float16Values[largest]!;
+}
+
+/**
+ * Puts ±65,504 in the place of the infinities that finite numbers of `source` became in `values`.
+ *
+ * @returns how many there were
+ */
+export function saturateFloat16(source: Float32Array, values: Uint16Array): number {
+  let overflows = 0;
+  for (let i = 0; i < source.length; i++) {
+    if ((values[i]! & 0x7fff) !== 0x7c00 || !Number.isFinite(source[i])) continue;
+    values[i]! -= 1;
+    overflows++;
+  }
+  return overflows;
 }
 
 // Bit patterns of float32 numbers: 2^-14; 65,520, from which on everything rounds to infinity; infinity; 0.5.
@@ -55,10 +77,11 @@ const exponentGap = (127 - 15) << 23;
 const sum = new Float32Array(1);
 const sumBits = new Uint32Array(sum.buffer);
 
-const values = new Float32Array(65_536);
+/** What each half-precision bit pattern stands for. */
+export const float16Values = new Float32Array(65_536);
 for (let half = 0; half < 65_536; half++) {
   const exponent = (half >>> 10) & 0x1f;
   const fraction = half & 0x3ff;
   const magnitude = exponent === 0 ? fraction * 2 ** -24 : exponent === 31 ? (fraction === 0 ? Infinity : NaN) : (1 + fraction / 1024) * 2 ** (exponent - 15);
-  values[half] = half & 0x8000 ? -magnitude : magnitude;
+  float16Values[half] = half & 0x8000 ? -magnitude : magnitude;
 }

@@ -51,32 +51,75 @@ export class PromptPlan {
     return new RandomStream(this.seed, 'sampleActivations', 'rows', shard).permutation(rows);
   }
 
-  /** How many training positions the whole plan reads once, more often, and never. */
-  coverage(): { once: number; moreThanOnce: number; never: number } {
-    if (this.config.plan === 'windows') return { once: this.vectors, moreThanOnce: 0, never: this.tokens - this.vectors };
+  /**
+   * How many training positions are read once, more often, and never, by the whole plan or by these shards of it. Takes
+   * minutes for millions of prompts at random offsets; other work of the process goes on meanwhile.
+   */
+  async coverage(shards?: ReadonlySet<number>): Promise<Coverage> {
+    const prompts = this.promptsOf(shards);
+    if (this.config.plan === 'windows') {
+      const read = prompts.length * this.config.positionsPerPrompt;
+      return { once: read, moreThanOnce: 0, never: this.tokens - read };
+    }
+    const rangeTokens = Math.min(coverageRange, this.tokens);
+    const ranges = await this.byRange(prompts, rangeTokens);
+    // A prompt may run over the end of its range: what it reads there is carried over to the next.
+    const counts = new Uint8Array(rangeTokens + this.contextLength);
     let once = 0;
     let moreThanOnce = 0;
-    // counted range by range, so that memory stays bounded at any number of tokens
-    for (let start = 0; start < this.tokens; start += coverageRange) {
-      const counts = new Uint8Array(Math.min(coverageRange, this.tokens - start));
-      for (let prompt = 0; prompt < this.prompts; prompt++) {
-        const offset = this.offset(prompt) - start;
-        if (offset >= counts.length || offset + this.contextLength <= 0) continue;
-        for (const position of this.positions(prompt)) {
-          const at = offset + position;
-          if (at >= 0 && at < counts.length && counts[at]! < 2) counts[at]!++;
-        }
+    for (const [range, promptsHere] of ranges.entries()) {
+      for (const [index, prompt] of promptsHere.entries()) {
+        const offset = this.offset(prompt) - range * rangeTokens;
+        for (const position of this.positions(prompt)) if (counts[offset + position]! < 2) counts[offset + position]!++;
+        if (index % promptsAtOnce === promptsAtOnce - 1) await letOthersRun();
       }
-      for (const count of counts) {
-        if (count === 1) once++;
-        else if (count === 2) moreThanOnce++;
+      for (let at = 0; at < rangeTokens; at++) {
+        if (counts[at] === 1) once++;
+        else if (counts[at] === 2) moreThanOnce++;
       }
+      counts.copyWithin(0, rangeTokens);
+      counts.fill(0, this.contextLength);
+      await letOthersRun();
     }
     return { once, moreThanOnce, never: this.tokens - once - moreThanOnce };
   }
+
+  private promptsOf(shards: ReadonlySet<number> | undefined): Uint32Array {
+    const all = Uint32Array.from({ length: this.prompts }, (_, prompt) => prompt);
+    return shards === undefined ? all : all.filter((prompt) => shards.has(Math.floor(prompt / this.config.promptsPerShard)));
+  }
+
+  /** Prompts by the range of tokens in which they start. */
+  private async byRange(prompts: Uint32Array, rangeTokens: number): Promise<Uint32Array[]> {
+    const ranges = new Array<number>(Math.ceil(this.tokens / rangeTokens)).fill(0);
+    const rangeOf = new Uint32Array(prompts.length);
+    for (const [index, prompt] of prompts.entries()) {
+      rangeOf[index] = Math.floor(this.offset(prompt) / rangeTokens);
+      ranges[rangeOf[index]!]!++;
+      if (index % promptsAtOnce === promptsAtOnce - 1) await letOthersRun();
+    }
+    const sorted = ranges.map((count) => new Uint32Array(count));
+    const filled = ranges.map(() => 0);
+    prompts.forEach((prompt, index) => (sorted[rangeOf[index]!]![filled[rangeOf[index]!]!++] = prompt));
+    return sorted;
+  }
 }
 
-const coverageRange = 2 ** 30;
+/** Training positions by how often they are read. */
+export interface Coverage {
+  once: number;
+  moreThanOnce: number;
+  never: number;
+}
+
+/** Tokens counted at a time: bounds memory at any size of corpus. */
+const coverageRange = 2 ** 26;
+const promptsAtOnce = 1_024;
+
+/** A worker's heartbeats, for one, are timers of this event loop. */
+function letOthersRun(): Promise<void> {
+  return new Promise((resolve) => setImmediate(resolve));
+}
 
 /** Uniform over 0 … n − 1 for any n up to 2^53: corpora can have more than 2^32 tokens. */
 export function randomOffset(stream: RandomStream, n: number): number {

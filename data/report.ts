@@ -42,8 +42,15 @@ export async function buildReport(store: ArtifactStore, { run, configHash, confi
     sae: saes[0],
     saes,
     coverage: { once: activations.metrics['once'], moreThanOnce: activations.metrics['moreThanOnce'], never: activations.metrics['never'] },
+    sampling: samplingOf(activations),
     dashboards: config.saes.map((sae, index) => ({ sae: sae.name, site: artifactPath(artifacts('exportDashboard')[index]!, 'site') })),
   });
+}
+
+function samplingOf({ metrics }: Manifest): Report['sampling'] {
+  const { positions, vectors, flops, fullFlops, overflows, largest } = metrics;
+  if (positions === undefined) return undefined;
+  return { positions, vectors: vectors!, flopsAvoided: 1 - flops! / fullFlops!, overflows: overflows!, largest: largest! };
 }
 
 async function saeReport(store: ArtifactStore, { name, hook, features }: PipelineConfig['saes'][number], sae: Manifest, dashboard: Manifest) {

@@ -2,6 +2,7 @@
 // credentials (environment, profile, instance role), so none of them is ever in a configuration, history or log.
 // The SDK is heavy, hence imported when the first object is touched.
 import { createHash } from 'node:crypto';
+import { Readable } from 'node:stream';
 import type * as s3Sdk from '@aws-sdk/client-s3';
 import { UserError } from '../schemas/errors.ts';
 import type { ArtifactStore, ListedObject, Stored } from './artifactStore.ts';
@@ -42,6 +43,25 @@ export class S3Store implements ArtifactStore {
       await new Upload({ client, params: { ...target, Body: bytes }, partSize: partBytes, queueSize: partsAtOnce }).done();
     });
     return { sha256, bytes: bytes.length };
+  }
+
+  async putPieces(path: string, pieces: Iterable<Uint8Array> | AsyncIterable<Uint8Array>): Promise<Stored> {
+    const target = this.target(path);
+    const hash = createHash('sha256');
+    let bytes = 0;
+    async function* counted(): AsyncGenerator<Uint8Array> {
+      for await (const piece of pieces) {
+        if (piece.length === 0) continue;
+        hash.update(piece);
+        bytes += piece.length;
+        yield piece;
+      }
+    }
+    await this.call(path, async ({ client }) => {
+      const { Upload } = await import('@aws-sdk/lib-storage');
+      await new Upload({ client, params: { ...target, Body: Readable.from(counted(), { objectMode: false }) }, partSize: partBytes, queueSize: partsAtOnce }).done();
+    });
+    return { sha256: hash.digest('hex'), bytes };
   }
 
   async putIfAbsent(path: string, bytes: Uint8Array): Promise<boolean> {

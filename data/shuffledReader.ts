@@ -1,22 +1,30 @@
 // The order in which an SAE sees its vectors: each once an epoch, a batch drawn from K shards at a time and so from
 // thousands of documents. Batch i is a pure function of (seed, sizes of the shards, i): there is no cursor to save, and a
 // run resumed anywhere reads on as if it had never stopped.
+//
+// Shards lie in random order, K of them side by side, each cut into blocks of rows. Blocks of the K shards take turns, and
+// K blocks at a time are a pool, whose rows are permuted. Sampling put a shard's own rows in random order, so that a block
+// is a random sample of its shard, and a pool one of K shards. Two pools are held: the one being read and the next.
 import { UserError } from '../schemas/errors.ts';
-import { RandomStream } from '../schemas/random.ts';
+import type { RowBlock } from './activationFile.ts';
+import { assembler } from './batchAssembly.ts';
+import { lastAtOrBelow, ReadingOrder, type Pool } from './readingOrder.ts';
 
-/** A shard whose vectors can be had when they are needed. */
-export interface LoadableShard {
+/** A shard whose blocks can be had when they are needed. */
+export interface ReadableShard {
   rows: number;
-  /** [rows · d], row-major; not changed by the reader. */
-  load(): Promise<Float32Array>;
+  /** The rows [block · blockRows, …) of the shard; not changed by the reader. */
+  read(block: number): Promise<RowBlock>;
 }
 
 export interface ShuffledReaderOptions {
-  shards: readonly LoadableShard[];
+  shards: readonly ReadableShard[];
+  /** Rows of a block; a shard's last one may have fewer. */
+  blockRows: number;
   /** Numbers in a row. */
   d: number;
   batchSize: number;
-  /** Shards mixed at once; memory holds up to twice as many. */
+  /** Shards mixed at once, and blocks of a pool: memory holds twice as many blocks, in the shards' own dtype. */
   mixShards: number;
   seed: number;
   epochs: number;
@@ -29,20 +37,11 @@ export interface VectorSource {
   row: number;
 }
 
-/** How an epoch is laid out: its shards in random order, cut into groups of `mixShards`. */
-interface Epoch {
-  order: Uint32Array;
-  /** First row of each group within the epoch, and the end. */
-  groupStarts: number[];
-}
-
-/** Shards whose rows are mixed: row p of the group is row `order[p]` of its shards laid end to end. */
-interface Group {
-  order: Uint32Array;
-  shards: number[];
-  /** First row of each shard within the group, and the end. */
-  shardStarts: number[];
-  vectors: Map<number, Promise<Float32Array>>;
+interface HeldPool extends Pool {
+  /** By `shard/block`. */
+  loading: Map<string, Promise<RowBlock>>;
+  /** In the order of `blocks`, once all are there. */
+  loaded?: RowBlock[];
 }
 
 /**
@@ -50,7 +49,7 @@ interface Group {
  *
  * @throws RangeError when an option is not a whole number in its range.
  * @example
- * const reader = new ShuffledReader({ shards, d: 512, batchSize: 8192, mixShards: 8, seed: 1, epochs: 1 });
+ * const reader = new ShuffledReader({ shards, blockRows: 4096, d: 512, batchSize: 8192, mixShards: 8, seed: 1, epochs: 1 });
  * for (let step = resumedStep; step < reader.batches; step++) train(await reader.read(step));
  */
 export class ShuffledReader {
@@ -58,178 +57,129 @@ export class ShuffledReader {
   /** Whole batches in all epochs together; rows left over at the very end are not read. */
   readonly batches: number;
   private readonly options: ShuffledReaderOptions;
-  private readonly groupsPerEpoch: number;
-  private readonly epochs = new Map<number, Epoch>();
-  private readonly groups = new Map<number, Group>();
+  private readonly order: ReadingOrder;
+  private readonly pools = new Map<number, HeldPool>();
+  private readonly assemble = assembler();
+  private readonly documents: Int32Array;
+  /** The batch that `documents` are of. */
+  private readLast = -1;
   private turn: Promise<unknown> = Promise.resolve();
 
   constructor(options: ShuffledReaderOptions) {
-    const { shards, d, batchSize, mixShards, epochs } = options;
-    for (const [name, value] of Object.entries({ d, batchSize, mixShards, epochs })) {
+    const { shards, blockRows, d, batchSize, mixShards, seed, epochs } = options;
+    for (const [name, value] of Object.entries({ blockRows, d, batchSize, mixShards, epochs })) {
       if (!Number.isSafeInteger(value) || value < 1) throw new RangeError(`${name} ${value} is not a whole number from 1 up`);
     }
     for (const { rows } of shards) if (!Number.isSafeInteger(rows) || rows < 0) throw new RangeError(`a shard of ${rows} rows`);
     this.options = options;
-    this.totalRows = shards.reduce((sum, { rows }) => sum + rows, 0);
+    this.order = new ReadingOrder({ sizes: shards.map(({ rows }) => rows), blockRows, mixShards, seed });
+    this.totalRows = this.order.totalRows;
     this.batches = Math.floor((this.totalRows * epochs) / batchSize);
-    this.groupsPerEpoch = Math.ceil(shards.length / mixShards);
+    this.documents = new Int32Array(batchSize);
   }
 
   /**
-   * The vectors of one batch, [batchSize · d], in an array of its own. Calls may come in any order; in ascending order
-   * every shard is loaded once an epoch, ahead of its use.
+   * The vectors of one batch times `scale`, [batchSize · d] in an array of its own. Calls may come in any order; in
+   * ascending order every row is loaded once an epoch, ahead of its use.
    *
-   * @throws RangeError when there is no such batch; UserError when a shard is not of the size it should be.
+   * @throws RangeError when there is no such batch; UserError when a shard is not what it should be.
    */
-  read(batchIndex: number): Promise<Float32Array> {
-    // One at a time, so that no more than two groups are ever held.
-    const batch = this.turn.then(() => this.readInTurn(batchIndex));
+  read(batchIndex: number, scale = 1): Promise<Float32Array> {
+    // One at a time, so that no more than two pools are ever held.
+    const batch = this.turn.then(() => this.readInTurn(batchIndex, scale));
     this.turn = batch.catch(() => undefined);
     return batch;
   }
 
-  /** Where each of a batch's vectors comes from. Loads no shard. Throws RangeError when there is no such batch. */
+  /** Where each of a batch's vectors comes from. Loads nothing. Throws RangeError when there is no such batch. */
   sources(batchIndex: number): VectorSource[] {
-    return this.stretches(batchIndex).flatMap(({ groupId, row, count }) => {
-      const { order, shards, shardStarts } = this.groups.get(groupId) ?? this.layOut(groupId);
-      return Array.from(order.subarray(row, row + count), (place) => {
-        const slot = lastAtOrBelow(shardStarts, place);
-        return { shard: shards[slot]!, row: place - shardStarts[slot]! };
+    return this.stretches(batchIndex).flatMap(({ pool: id, row, count }) => {
+      const { blocks, starts, permutation } = this.pools.get(id) ?? this.order.pool(id);
+      return Array.from(permutation.subarray(row, row + count), (place) => {
+        const at = lastAtOrBelow(starts, place);
+        const { shard, block } = blocks[at]!;
+        return { shard, row: block * this.options.blockRows + place - starts[at]! };
       });
     });
   }
 
-  private async readInTurn(batchIndex: number): Promise<Float32Array> {
+  /** How many documents the vectors of a batch are from; undefined when it is not the one read last. */
+  distinctDocuments(batchIndex: number): number | undefined {
+    return batchIndex === this.readLast ? new Set(this.documents).size : undefined;
+  }
+
+  private async readInTurn(batchIndex: number, scale: number): Promise<Float32Array> {
     const { batchSize, d } = this.options;
     const batch = new Float32Array(batchSize * d);
+    this.readLast = -1;
     let filled = 0;
-    for (const { groupId, row, count } of this.stretches(batchIndex)) {
-      await this.copyRows(groupId, row, count, batch.subarray(filled * d, (filled + count) * d));
+    for (const { pool: id, row, count } of this.stretches(batchIndex)) {
+      const { loaded, starts, permutation } = await this.open(id);
+      this.assemble(loaded, { starts, places: permutation.subarray(row, row + count), d, scale }, batch.subarray(filled * d, (filled + count) * d), this.documents.subarray(filled, filled + count));
       filled += count;
     }
+    this.readLast = batchIndex;
     return batch;
   }
 
-  /** The stretches of groups that make up a batch. */
-  private stretches(batchIndex: number): { groupId: number; row: number; count: number }[] {
+  /** The stretches of pools that make up a batch. */
+  private stretches(batchIndex: number): { pool: number; row: number; count: number }[] {
     if (!Number.isSafeInteger(batchIndex) || batchIndex < 0 || batchIndex >= this.batches) throw new RangeError(`batch ${batchIndex}: there are ${this.batches}`);
     const { batchSize } = this.options;
     const stretches = [];
     for (let filled = 0; filled < batchSize; filled += stretches.at(-1)!.count) {
-      const { groupId, row, groupRows } = this.locate(batchIndex * batchSize + filled);
-      stretches.push({ groupId, row, count: Math.min(groupRows - row, batchSize - filled) });
+      const { pool, row, rows } = this.order.locate(batchIndex * batchSize + filled);
+      stretches.push({ pool, row, count: Math.min(rows - row, batchSize - filled) });
     }
     return stretches;
   }
 
-  /** The group that holds a position of the sequence of all epochs, the row in that group, and how many it has. */
-  private locate(position: number): { groupId: number; row: number; groupRows: number } {
-    const epochIndex = Math.floor(position / this.totalRows);
-    const row = position - epochIndex * this.totalRows;
-    const { groupStarts } = this.epoch(epochIndex);
-    const group = lastAtOrBelow(groupStarts, row);
-    return { groupId: epochIndex * this.groupsPerEpoch + group, row: row - groupStarts[group]!, groupRows: groupStarts[group + 1]! - groupStarts[group]! };
-  }
-
-  private async copyRows(groupId: number, from: number, count: number, target: Float32Array): Promise<void> {
-    const { d } = this.options;
-    const { order, shards, shardStarts, vectors } = this.open(groupId);
-    let arrays: Float32Array[];
+  /** The pool with all its blocks, held together with the next one and no other. */
+  private async open(id: number): Promise<HeldPool & { loaded: RowBlock[] }> {
+    const next = this.order.nextPool(id);
+    for (const held of this.pools.keys()) if (held !== id && held !== next) this.pools.delete(held);
+    const pool = this.pools.get(id) ?? this.load(id);
+    if (this.order.epochOf(next) < this.options.epochs && !this.pools.has(next)) this.load(next);
     try {
-      arrays = await Promise.all(shards.map((shard) => vectors.get(shard)!));
+      pool.loaded ??= await Promise.all(pool.blocks.map(({ shard, block }) => pool.loading.get(`${shard}/${block}`)!));
     } catch (error) {
       // So that the next attempt loads anew.
-      this.groups.clear();
+      this.pools.clear();
       throw error;
     }
-    for (let i = 0; i < count; i++) {
-      const row = order[from + i]!;
-      const slot = lastAtOrBelow(shardStarts, row);
-      const start = (row - shardStarts[slot]!) * d;
-      target.set(arrays[slot]!.subarray(start, start + d), i * d);
+    return pool as HeldPool & { loaded: RowBlock[] };
+  }
+
+  private load(id: number): HeldPool {
+    const pool: HeldPool = { ...this.order.pool(id), loading: new Map() };
+    for (const { shard, block } of pool.blocks) {
+      const name = `${shard}/${block}`;
+      const loading = this.held(name) ?? this.loadBlock(shard, block);
+      // A failure is reported by the read that needs the block.
+      loading.catch(() => undefined);
+      pool.loading.set(name, loading);
     }
+    this.pools.set(id, pool);
+    return pool;
   }
 
-  /** The group, held in memory together with the next one and no other. */
-  private open(groupId: number): Group {
-    for (const held of this.groups.keys()) if (held !== groupId && held !== groupId + 1) this.groups.delete(held);
-    const group = this.groups.get(groupId) ?? this.load(groupId);
-    const last = this.options.epochs * this.groupsPerEpoch - 1;
-    if (groupId < last && !this.groups.has(groupId + 1)) this.load(groupId + 1);
-    return group;
-  }
-
-  private load(groupId: number): Group {
-    const group = { ...this.layOut(groupId), vectors: new Map<number, Promise<Float32Array>>() };
-    const { shards, vectors } = group;
-    // Shard after shard: each may need its file and its numbers at once while it is decoded.
-    let before: Promise<unknown> = Promise.allSettled([...this.groups.values()].flatMap((held) => [...held.vectors.values()]));
-    for (const shard of shards) {
-      const loading = this.held(shard) ?? before.then(() => this.loadShard(shard));
-      vectors.set(shard, loading);
-      // A failure is reported by the read that needs the shard.
-      before = loading.catch(() => undefined);
-    }
-    this.groups.set(groupId, group);
-    return group;
-  }
-
-  private layOut(groupId: number): Omit<Group, 'vectors'> {
-    const { mixShards, seed } = this.options;
-    const epochIndex = Math.floor(groupId / this.groupsPerEpoch);
-    const indexInEpoch = groupId % this.groupsPerEpoch;
-    const shards = [...this.epoch(epochIndex).order.subarray(indexInEpoch * mixShards, (indexInEpoch + 1) * mixShards)];
-    const shardStarts = startsOf(shards.map((shard) => this.options.shards[shard]!.rows));
-    const order = new RandomStream(seed, 'shuffledReader', 'rows', epochIndex, indexInEpoch).permutation(shardStarts.at(-1)!);
-    return { order, shards, shardStarts };
-  }
-
-  /** At an epoch's end the next group may hold the same shards. */
-  private held(shard: number): Promise<Float32Array> | undefined {
-    for (const { vectors } of this.groups.values()) {
-      const loaded = vectors.get(shard);
-      if (loaded) return loaded;
+  /** Where everything fits one pool, the next epoch's holds the same blocks. */
+  private held(name: string): Promise<RowBlock> | undefined {
+    for (const { loading } of this.pools.values()) {
+      const found = loading.get(name);
+      if (found) return found;
     }
     return undefined;
   }
 
-  private async loadShard(shard: number): Promise<Float32Array> {
-    const { shards, d } = this.options;
-    const vectors = await shards[shard]!.load();
-    const expected = shards[shard]!.rows * d;
-    if (vectors.length === expected) return vectors;
-    throw new UserError(`activation shard ${shard} of the reader holds ${vectors.length} numbers, ${expected} were expected`, 'Run `saeflow verify` on the activations: the shard is not the one its manifest names.');
+  private async loadBlock(shard: number, block: number): Promise<RowBlock> {
+    const { shards, d, blockRows } = this.options;
+    const read = await shards[shard]!.read(block);
+    const expected = Math.min(blockRows, shards[shard]!.rows - block * blockRows);
+    if (read.vectors.length === expected * d && read.documents.length === expected) return read;
+    throw new UserError(
+      `activation shard ${shard} of the reader holds ${read.vectors.length} numbers of ${read.documents.length} documents in block ${block}, ${expected * d} of ${expected} were expected`,
+      'Run `saeflow verify` on the activations: the shard is not the one its manifest names.',
+    );
   }
-
-  private epoch(epochIndex: number): Epoch {
-    const known = this.epochs.get(epochIndex);
-    if (known) return known;
-    const { shards, mixShards, seed } = this.options;
-    const order = new RandomStream(seed, 'shuffledReader', 'shards', epochIndex).permutation(shards.length);
-    const groupRows = new Array<number>(this.groupsPerEpoch).fill(0);
-    order.forEach((shard, place) => (groupRows[Math.floor(place / mixShards)]! += shards[shard]!.rows));
-    const epoch = { order, groupStarts: startsOf(groupRows) };
-    for (const other of this.epochs.keys()) if (Math.abs(other - epochIndex) > 1) this.epochs.delete(other);
-    this.epochs.set(epochIndex, epoch);
-    return epoch;
-  }
-}
-
-/** [3, 0, 2] → [0, 3, 3, 5]. */
-function startsOf(sizes: number[]): number[] {
-  const starts = [0];
-  for (const size of sizes) starts.push(starts.at(-1)! + size);
-  return starts;
-}
-
-/** Index of the last entry ≤ value in an ascending list that begins at or below it: of equal starts, the one that isn't empty. */
-function lastAtOrBelow(starts: number[], value: number): number {
-  let low = 0;
-  let high = starts.length;
-  while (high - low > 1) {
-    const middle = (low + high) >>> 1;
-    if (starts[middle]! <= value) low = middle;
-    else high = middle;
-  }
-  return low;
 }

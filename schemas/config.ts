@@ -96,6 +96,8 @@ export const activationsConfig = z.strictObject({
   /** Prompts in one forward pass. */
   batchPrompts: positive.default(32),
   dtype: z.enum(['float16', 'float32']).default('float16'),
+  /** A number beyond what dtype holds (float16 ends at 65,504): refuse the shard, or store the largest there is and count it. */
+  onOverflow: z.enum(['fail', 'saturate']).default('fail'),
 });
 
 export const resamplingConfig = z.strictObject({

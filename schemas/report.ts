@@ -41,6 +41,10 @@ export const report = z.strictObject({
   saes: z.array(saeReport),
   /** Positions of the training tokens by how often they were sampled. */
   coverage: z.strictObject({ once: z.int(), moreThanOnce: z.int(), never: z.int() }),
+  /** What the first hook's sampling read, computed and avoided of a forward pass of the whole model; absent in older reports. */
+  sampling: z
+    .strictObject({ positions: z.int(), vectors: z.int(), flopsAvoided: z.number().max(1), overflows: z.int(), largest: z.number() })
+    .optional(),
   dashboards: z.array(z.strictObject({ sae: z.string(), site: z.string() })),
 });
 export type Report = z.infer<typeof report>;

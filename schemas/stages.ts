@@ -18,8 +18,8 @@ export type StageName = z.infer<typeof stageName>;
 export const stageVersions: Record<StageName, number> = {
   tokenize: 1,
   trainTransformer: 3,
-  sampleActivations: 2,
-  trainSae: 3,
+  sampleActivations: 3,
+  trainSae: 4,
   exportDashboard: 2,
 };
 

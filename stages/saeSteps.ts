@@ -5,7 +5,7 @@ import { breathe, StoppedError, type JobContext } from './context.ts';
 import { divergedInTensors, divergencesWith, learningRateScaleAt, type Diverged } from './divergence.ts';
 import { refuseBadVectors, vectorProvenance } from './saeProvenance.ts';
 import { resampleNow } from './saeResampling.ts';
-import { batchAt, checkpointTensors, deadNow, openTraining, saveTraining, zeroSums, type SaeTraining } from './saeTraining.ts';
+import { batchAt, checkpointTensors, deadNow, openTraining, saveTraining, waitingFraction, zeroSums, type SaeTraining } from './saeTraining.ts';
 
 /** Steps up to `toStep`, with checkpoints on the way and at the end. Changes `training` in place. */
 export async function trainTo(training: SaeTraining, toStep: number, context: JobContext): Promise<void> {
@@ -31,7 +31,9 @@ export async function trainTo(training: SaeTraining, toStep: number, context: Jo
 /** One step. Answers with what was not finite, if anything was: the training then has to go back. */
 async function advance(training: SaeTraining, toStep: number, context: JobContext): Promise<Diverged | undefined> {
   const { config, state, step, totalSteps, lastFired, trainer } = training;
+  const asked = performance.now();
   const x = await batchAt(training, step);
+  state.waitSeconds += (performance.now() - asked) / 1000;
   const schedule = saeSchedule(step, totalSteps, config);
   const learningRate = schedule.learningRate * learningRateScaleAt(state.divergences, step);
   const { loss, mse, l1, l0, fired, path, nonFinite } = trainer.step(x, step + 1, { ...schedule, learningRate }, state.lastL0);
@@ -49,8 +51,10 @@ async function advance(training: SaeTraining, toStep: number, context: JobContex
     const { steps, ...total } = state.sums;
     state.log.push({ step: training.step, loss: total.loss / steps, mse: total.mse / steps, l1: total.l1 / steps, l0: total.l0 / steps, dead, learningRate, sparseShare: total.sparse / steps });
     state.sums = zeroSums;
+    const documents = training.reader.distinctDocuments(step);
+    if (documents !== undefined) state.diversity = { documents: state.diversity.documents + documents, batches: state.diversity.batches + 1 };
   }
-  context.report({ done: training.step, total: totalSteps, unit: 'steps', metrics: { loss, mse, l0, dead }, checkpointStep: training.checkpointStep });
+  context.report({ done: training.step, total: totalSteps, unit: 'steps', metrics: { loss, mse, l0, dead, waitingFraction: waitingFraction(state) }, checkpointStep: training.checkpointStep });
   await breathe();
   // a milestone is what training goes back to, and the last one is the result: it has to be good
   if (!isMilestone(training, toStep) || trainer.losses(x, schedule.l1Coefficient).every(Number.isFinite)) return undefined;
@@ -69,7 +73,7 @@ async function goBack(training: SaeTraining, diverged: Diverged, context: JobCon
   const divergences = await divergencesWith({ id, what: 'SAE', configPath: 'saes[]', onDivergence: config.onDivergence, milestones, state }, diverged, batch, checkpointStep, context);
   trainer.dispose();
   Object.assign(training, await openTraining(training, context, divergences.at(-1)!.rolledBackTo));
-  Object.assign(training.state, { divergences, seconds: state.seconds });
+  Object.assign(training.state, { divergences, seconds: state.seconds, waitSeconds: state.waitSeconds });
   await deleteCheckpointsAfter(context.store, id, training.step);
   await saveTraining(training, context);
 }

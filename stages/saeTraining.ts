@@ -1,8 +1,8 @@
 // The state of an SAE's training and how it is kept: weights, moments, step, last firing of each feature, the log. The
 // reader of activations is a pure function of the step, so the data cursor is the step itself.
 import { z } from 'zod';
-import { decodeActivationShard } from '../data/activationShard.ts';
-import { readVerified } from '../data/artifact.ts';
+import { ActivationFile } from '../data/activationFile.ts';
+import { rowsPerGroup } from '../data/activationFormat.ts';
 import { latestCheckpoint, saveCheckpoint } from '../data/checkpoint.ts';
 import { planStage } from '../data/plans.ts';
 import type { TensorInput } from '../data/safetensors.ts';
@@ -42,6 +42,10 @@ export const saeState = z.strictObject({
   /** L0 of the step before: it chooses the next step's path (model/saeTrainer.ts). */
   lastL0: z.number().nonnegative().optional(),
   seconds: z.number().nonnegative(),
+  /** Of these, the time in which training waited for its vectors. */
+  waitSeconds: z.number().nonnegative().default(0),
+  /** Documents that the batches of the log's rows were from, and how many such batches there were. */
+  diversity: z.strictObject({ documents: z.int(), batches: z.int() }).default({ documents: 0, batches: 0 }),
 });
 export type SaeState = z.infer<typeof saeState>;
 export const zeroSums: SaeState['sums'] = { loss: 0, mse: 0, l1: 0, l0: 0, sparse: 0, steps: 0 };
@@ -77,12 +81,9 @@ export async function openSetting(id: ArtifactId, context: JobContext): Promise<
   const activations = await manifestOf(store, 'sampleActivations', inputs.sampleActivations);
   const d = activations.metrics['d']!;
   const source = { stage: 'sampleActivations', key: inputs.sampleActivations } as const;
-  const shards = activations.files.map((entry) => ({
-    rows: entry.rows!,
-    load: async () => (await decodeActivationShard(await readVerified(store, source, entry))).activations,
-  }));
+  const shards = activations.files.map((entry) => new ActivationFile(store, source, entry, d));
   const { batchSize, mixShards, epochs } = config.sae;
-  const reader = new ShuffledReader({ shards, d, batchSize, mixShards, seed: config.seed, epochs });
+  const reader = new ShuffledReader({ shards, blockRows: rowsPerGroup, d, batchSize, mixShards, seed: config.seed, epochs });
   const hook = (await specOf(store, source, 'sampleActivations')).config.hook;
   const { milestones } = await planStage(store, spec);
   return { id, config: config.sae, seed: config.seed, reader, d, hook, totalSteps: reader.batches, milestones };
@@ -111,7 +112,7 @@ export function startTraining(setting: SaeSetting, weights: SaeArrays, mean: Flo
   const { d, config } = setting;
   const zeros = () => zeroSaeArrays(d, config.features);
   const trainer = openSaeTrainer({ weights, m: zeros(), v: zeros() }, config);
-  const state: SaeState = { scale, medianIterations, log: [], resamplings: [], divergences: [], sums: zeroSums, seconds: 0 };
+  const state: SaeState = { scale, medianIterations, log: [], resamplings: [], divergences: [], sums: zeroSums, seconds: 0, waitSeconds: 0, diversity: { documents: 0, batches: 0 } };
   return { ...setting, trainer, mean, lastFired: new Int32Array(config.features).fill(-1), step: 0, checkpointStep: 0, state };
 }
 
@@ -141,12 +142,16 @@ export function tensorsOf({ d, config: { features } }: SaeSetting, arrays: SaeAr
 }
 
 /** Batch `step` in training units, [batchSize, d]. */
-export async function batchAt({ reader, state }: SaeTraining, step: number): Promise<Float32Array> {
-  const x = await reader.read(step);
-  return state.scale === 1 ? x : x.map((value) => value * state.scale);
+export function batchAt({ reader, state }: SaeTraining, step: number): Promise<Float32Array> {
+  return reader.read(step, state.scale);
 }
 
 /** Features dead as of the training's step; before a whole window has passed, those that never fired. */
 export function deadNow({ lastFired, step, config }: SaeTraining): number[] {
   return deadFeatures(lastFired, step, Math.min(step, config.resampling.deadWindowSteps));
+}
+
+/** Share of the time of training in which it waited for its vectors. */
+export function waitingFraction({ seconds, waitSeconds }: Pick<SaeState, 'seconds' | 'waitSeconds'>): number {
+  return seconds > 0 ? Math.min(1, waitSeconds / seconds) : 0;
 }

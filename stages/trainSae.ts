@@ -1,7 +1,10 @@
 // An SAE's training as jobs: initial weights from a sample, then segments between milestones, the last of which writes
 // the SAE in SAELens's format.
 import { artifactPath, writeReceipt } from '../data/artifact.ts';
+import type { ArtifactStore } from '../data/artifactStore.ts';
 import { latestCheckpoint } from '../data/checkpoint.ts';
+import { idealDocuments } from '../data/documentDiversity.ts';
+import { specOf } from '../data/inputs.ts';
 import { encodeSafetensors } from '../data/safetensors.ts';
 import { geometricMedian, unitMeanSquareScale } from '../model/geometricMedian.ts';
 import { initialSae } from '../model/sae.ts';
@@ -13,7 +16,7 @@ import { breathe, type JobContext } from './context.ts';
 import { refuseBadVectors } from './saeProvenance.ts';
 import { resampleNow, resamplingPath } from './saeResampling.ts';
 import { trainTo } from './saeSteps.ts';
-import { openSetting, openTraining, saeState, saveTraining, startTraining, tensorsOf, type SaeTraining } from './saeTraining.ts';
+import { openSetting, openTraining, saeState, saveTraining, startTraining, tensorsOf, waitingFraction, type SaeTraining } from './saeTraining.ts';
 
 /** Writes the checkpoint of step 0: SPEC §4's initial weights, from the first `initVectors` vectors in reading order. */
 export async function initialiseSae(id: ArtifactId, context: JobContext): Promise<SegmentResult> {
@@ -107,5 +110,16 @@ async function finish(training: SaeTraining, { store, device }: JobContext): Pro
     await put(path, await store.get(artifactPath(id, path)));
   }
   const { loss, mse, l1, l0, dead } = state.log.at(-1)!;
-  await writeReceipt(store, id, { shard: 0, files, metrics: { loss, mse, l1, l0, dead, steps: training.totalSteps, scale: state.scale, d, features: config.features }, seconds: state.seconds, device });
+  const result = { loss, mse, l1, l0, dead, steps: training.totalSteps, scale: state.scale, d, features: config.features };
+  const metrics = { ...result, waitingFraction: waitingFraction(state), ...(await diversity(training, store)) };
+  await writeReceipt(store, id, { shard: 0, files, metrics, seconds: state.seconds, device });
+}
+
+/** Documents in a batch: the mean of those that were counted, and of batches drawn from all vectors at random. */
+async function diversity({ id, config, state }: SaeTraining, store: ArtifactStore): Promise<Record<string, number>> {
+  const { documents, batches } = state.diversity;
+  if (batches === 0) return {};
+  const activations = { stage: 'sampleActivations', key: (await specOf(store, id, 'trainSae')).inputs.sampleActivations } as const;
+  const ideal = await idealDocuments(store, (await specOf(store, activations, 'sampleActivations')).inputs.tokenize, config.batchSize);
+  return { documentsPerBatch: documents / batches, ...(ideal === undefined ? {} : { documentsIdeal: ideal }) };
 }

@@ -5,9 +5,10 @@ import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { lookAtCorpus, requireCorpus } from '../../cli/corpus.ts';
 import { knownDevices, type Device } from '../../cli/devices.ts';
-import { estimateSeconds, estimateStages, forwardFlopsPerToken, hookWidth, matmulParameters, samplingFlopsPerPrompt, type StageEstimate } from '../../cli/estimates.ts';
+import { estimateSeconds, estimateStages, hookWidth, type StageEstimate } from '../../cli/estimates.ts';
 import { buildPlan, describePlan } from '../../cli/plan.ts';
 import { createTokenizer } from '../../data/tokenizer.ts';
+import { forwardFlopsPerToken, matmulParameters, samplingFlopsPerPrompt } from '../../model/flops.ts';
 import { resolveInput } from '../../presets/resolve.ts';
 import { architectureConfig } from '../../schemas/config.ts';
 

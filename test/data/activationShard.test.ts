@@ -40,17 +40,15 @@ describe('an activation shard', () => {
     [0, 16, 'float32'],
   ])('of %i rows of width %i comes back as its %s numbers', async (rows, d, dtype) => {
     const shard = shardOf(rows, d, dtype);
-    const { bytes, overflows } = encodeActivationShard(shard);
-    const back = await decodeActivationShard(bytes);
-    expect(overflows).toBe(0);
-    expect(sameBytes(back.activations, dtype === 'float32' ? shard.activations : fromFloat16(toFloat16(shard.activations).values))).toBe(true);
+    const back = await decodeActivationShard(encodeActivationShard(shard));
+    expect(sameBytes(back.activations, dtype === 'float32' ? shard.activations : fromFloat16(toFloat16(shard.activations)))).toBe(true);
     for (const name of ['document', 'position', 'token'] as const) expect(sameBytes(back[name], shard[name])).toBe(true);
     expect([back.rows, back.d, back.dtype]).toEqual([rows, d, dtype]);
     expect(back.metadata).toEqual({ ...shard.metadata, dtype, shape: `[${d}]`, byteOrder: 'little-endian' });
   });
 
   it('keeps its layout: plain, uncompressed, row groups of 4,096, no per-vector overhead', () => {
-    const { bytes } = encodeActivationShard(shardOf(10_000, 48, 'float16'));
+    const bytes = encodeActivationShard(shardOf(10_000, 48, 'float16'));
     const { row_groups: groups, schema } = parquetMetadata(bytes);
     expect(groups.map((group) => Number(group.num_rows))).toEqual([4_096, 4_096, 1_808]);
     expect(groups.flatMap((group) => group.columns.map(({ meta_data }) => [meta_data!.codec, meta_data!.encodings]))).toEqual(Array.from({ length: 12 }, () => ['UNCOMPRESSED', ['PLAIN']]));
@@ -65,17 +63,17 @@ describe('an activation shard', () => {
 
   it('has the same bytes whenever and wherever it is written, metadata in any order', () => {
     const shard = shardOf(5_000, 24, 'float16');
-    const { bytes } = encodeActivationShard(shard);
+    const bytes = encodeActivationShard(shard);
     const turned = { ...shard, metadata: Object.fromEntries(Object.entries(shard.metadata).reverse()) };
-    expect(Buffer.from(encodeActivationShard(turned).bytes).equals(bytes)).toBe(true);
-    expect(createHash('sha256').update(bytes).digest('hex')).toBe('78ab0a67a4612d4d4d4d81096500dfb908c43b782c94fdf95b77ec0ce993ac9d');
+    expect(Buffer.from(encodeActivationShard(turned)).equals(bytes)).toBe(true);
+    expect(createHash('sha256').update(bytes).digest('hex')).toBe('febdc2bbe916e34d3d62f13419180d2426971692caad3cbfc3a41cde39350862');
   });
 
   it.each(['float16', 'float32'] as const)('in %s is readable by parquetjs', async (dtype) => {
     const shard = shardOf(5_000, 6, dtype);
     const folder = await mkdtemp(join(tmpdir(), 'saeflow-shard-'));
     try {
-      await writeFile(join(folder, 'shard.parquet'), encodeActivationShard(shard).bytes);
+      await writeFile(join(folder, 'shard.parquet'), encodeActivationShard(shard));
       const reader = await ParquetReader.openFile(join(folder, 'shard.parquet'));
       expect(reader.getMetadata()).toMatchObject({ hook: 'blocks.0.mlp.hook_post', dtype, shape: '[6]' });
       const cursor = reader.getCursor();
@@ -84,7 +82,7 @@ describe('an activation shard', () => {
         const vector = Uint8Array.from(row['activation'] as Buffer).buffer;
         const numbers = dtype === 'float16' ? fromFloat16(new Uint16Array(vector)) : new Float32Array(vector);
         const expected = shard.activations.slice(rows * 6, rows * 6 + 6);
-        expect(numbers).toEqual(dtype === 'float16' ? fromFloat16(toFloat16(expected).values) : expected);
+        expect(numbers).toEqual(dtype === 'float16' ? fromFloat16(toFloat16(expected)) : expected);
         expect([row['document'], row['position'], row['token']]).toEqual([shard.document[rows], shard.position[rows], shard.token[rows]]);
         rows++;
       }
@@ -95,12 +93,6 @@ describe('an activation shard', () => {
     }
   });
 
-  it('counts numbers that float16 cannot hold', () => {
-    const shard = { ...shardOf(2, 2, 'float16'), activations: Float32Array.of(1, 70_000, -1e9, Infinity) };
-    expect(encodeActivationShard(shard).overflows).toBe(2);
-    expect(encodeActivationShard({ ...shard, dtype: 'float32' }).overflows).toBe(0);
-  });
-
   it('is not written from columns of different lengths', () => {
     const shard = shardOf(4, 2, 'float16');
     expect(() => encodeActivationShard({ ...shard, token: new Int32Array(3) })).toThrow(RangeError);
@@ -109,7 +101,7 @@ describe('an activation shard', () => {
 });
 
 describe('decodeActivationShard', () => {
-  const { bytes } = encodeActivationShard(shardOf(300, 5, 'float16'));
+  const bytes = encodeActivationShard(shardOf(300, 5, 'float16'));
 
   it('refuses a truncated file, wherever it ends', async () => {
     for (let length = 0; length < bytes.length; length += 61) await expect(decodeActivationShard(bytes.subarray(0, length))).rejects.toThrow(UserError);

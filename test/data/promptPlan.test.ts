@@ -20,14 +20,14 @@ function audit(plan: PromptPlan, tokens: number): number[] {
 }
 
 describe('a prompt plan', () => {
-  it('reports the coverage that an audit of every prompt finds', () => {
-    fc.assert(
-      fc.property(plans, ({ plan: kind, contextLength, windows, rest, seed }) => {
+  it('reports the coverage that an audit of every prompt finds', async () => {
+    await fc.assert(
+      fc.asyncProperty(plans, async ({ plan: kind, contextLength, windows, rest, seed }) => {
         const tokens = windows * contextLength + Math.min(rest, contextLength - 1);
         const config = activationsConfig.parse({ plan: kind, prompts: windows, positionsPerPrompt: Math.ceil(contextLength / 2) });
         const plan = new PromptPlan(config, seed, contextLength, tokens);
         const reads = audit(plan, tokens);
-        expect(plan.coverage()).toEqual({ once: reads.filter((n) => n === 1).length, moreThanOnce: reads.filter((n) => n > 1).length, never: reads.filter((n) => n === 0).length });
+        expect(await plan.coverage()).toEqual({ once: reads.filter((n) => n === 1).length, moreThanOnce: reads.filter((n) => n > 1).length, never: reads.filter((n) => n === 0).length });
         expect(reads.reduce((a, b) => a + b, 0)).toBe(plan.vectors);
       }),
     );

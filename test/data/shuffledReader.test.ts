@@ -1,29 +1,34 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { ShuffledReader, type LoadableShard, type ShuffledReaderOptions } from '../../data/shuffledReader.ts';
+import { ShuffledReader, type ReadableShard, type ShuffledReaderOptions } from '../../data/shuffledReader.ts';
+import { expectedDocuments } from '../../data/documentDiversity.ts';
+import { fromFloat16, toFloat16 } from '../../data/float16.ts';
 import { UserError } from '../../schemas/errors.ts';
+import { RandomStream } from '../../schemas/random.ts';
 
 const d = 2;
+const blockRows = 8;
 
-/** Shards whose rows are [id, -id] with ids counted through all of them. */
-function shardsOf(sizes: number[], onLoad: (shard: number) => void = () => undefined): LoadableShard[] {
+/** Shards whose rows are [id, -id] with ids counted through all of them; a row's document is its id by sevens. */
+function shardsOf(sizes: number[], onLoad: (shard: number, block: number) => void = () => undefined, rowsOfBlock = blockRows): ReadableShard[] {
   let next = 0;
   return sizes.map((rows, shard) => {
     const first = next;
     next += rows;
     return {
       rows,
-      load: async () => {
-        onLoad(shard);
+      read: async (block) => {
+        onLoad(shard, block);
         await new Promise((done) => setImmediate(done));
-        return Float32Array.from({ length: rows * d }, (_, i) => (i % d === 0 ? 1 : -1) * (first + Math.floor(i / d)));
+        const ids = Array.from({ length: Math.min(rowsOfBlock, rows - block * rowsOfBlock) }, (_, row) => first + block * rowsOfBlock + row);
+        return { vectors: Float32Array.from(ids.flatMap((id) => [id, -id])), documents: Int32Array.from(ids, (id) => Math.floor(id / 7)) };
       },
     };
   });
 }
 
 function readerOf(sizes: number[], options: Partial<ShuffledReaderOptions> = {}): ShuffledReader {
-  return new ShuffledReader({ shards: shardsOf(sizes), d, batchSize: 4, mixShards: 2, seed: 1, epochs: 1, ...options });
+  return new ShuffledReader({ shards: shardsOf(sizes, undefined, options.blockRows), blockRows, d, batchSize: 4, mixShards: 2, seed: 1, epochs: 1, ...options });
 }
 
 /** The ids of a batch; fails when a row was torn. */
@@ -41,7 +46,7 @@ async function readAll(reader: ShuffledReader): Promise<number[]> {
 
 const arbitrary = {
   sizes: fc.array(fc.integer({ min: 0, max: 30 }), { maxLength: 9 }),
-  options: fc.record({ batchSize: fc.integer({ min: 1, max: 40 }), mixShards: fc.integer({ min: 1, max: 12 }), seed: fc.nat(), epochs: fc.integer({ min: 1, max: 4 }) }),
+  options: fc.record({ blockRows: fc.integer({ min: 1, max: 12 }), batchSize: fc.integer({ min: 1, max: 40 }), mixShards: fc.integer({ min: 1, max: 12 }), seed: fc.nat(), epochs: fc.integer({ min: 1, max: 4 }) }),
 };
 
 describe('ShuffledReader', () => {
@@ -68,12 +73,14 @@ describe('ShuffledReader', () => {
     await fc.assert(
       fc.asyncProperty(arbitrary.sizes, arbitrary.options, async (sizes, options) => {
         const firstOf = (shard: number) => sizes.slice(0, shard).reduce((sum, rows) => sum + rows, 0);
-        const asked = readerOf(sizes, { ...options, shards: shardsOf(sizes, () => expect.unreachable()) });
+        const asked = readerOf(sizes, { ...options, shards: shardsOf(sizes, () => expect.unreachable(), options.blockRows) });
         const reader = readerOf(sizes, options);
         for (let batch = 0; batch < reader.batches; batch++) {
           const ids = asked.sources(batch).map(({ shard, row }) => firstOf(shard) + row);
           expect(ids).toEqual(idsOf(await reader.read(batch)));
           expect(reader.sources(batch)).toEqual(asked.sources(batch));
+          expect(reader.distinctDocuments(batch)).toBe(new Set(ids.map((id) => Math.floor(id / 7))).size);
+          expect(asked.distinctDocuments(batch)).toBeUndefined();
         }
         expect(() => asked.sources(asked.batches)).toThrow(RangeError);
       }),
@@ -102,7 +109,7 @@ describe('ShuffledReader', () => {
   });
 
   it('keeps its order for ever: a resumed run depends on it', async () => {
-    expect(await readAll(readerOf([5, 3, 4, 2, 2], { epochs: 1, batchSize: 4 }))).toEqual([12, 6, 13, 5, 7, 10, 3, 1, 11, 9, 0, 8, 4, 2, 14, 15]);
+    expect(await readAll(readerOf([5, 3, 4, 2, 2], { epochs: 1, batchSize: 4 }))).toEqual([5, 12, 6, 7, 13, 10, 3, 1, 11, 9, 0, 8, 4, 2, 14, 15]);
   });
 
   it('takes another order in another epoch and with another seed', async () => {
@@ -112,7 +119,7 @@ describe('ShuffledReader', () => {
   });
 
   it('mixes all shards of a group evenly into each batch', async () => {
-    const reader = readerOf(new Array<number>(8).fill(1_000), { mixShards: 4, batchSize: 1_000 });
+    const reader = readerOf(new Array<number>(8).fill(1_000), { blockRows: 250, mixShards: 4, batchSize: 1_000 });
     for (let batch = 0; batch < reader.batches; batch++) {
       const counts = new Map<number, number>();
       for (const id of idsOf(await reader.read(batch))) counts.set(Math.floor(id / 1_000), (counts.get(Math.floor(id / 1_000)) ?? 0) + 1);
@@ -121,24 +128,77 @@ describe('ShuffledReader', () => {
     }
   });
 
-  it('loads each shard once an epoch, the next group ahead of its use, and no other', async () => {
-    const loads: number[] = [];
-    const reader = readerOf(new Array<number>(6).fill(8), { shards: shardsOf(new Array<number>(6).fill(8), (shard) => loads.push(shard)), epochs: 3, mixShards: 2 });
-    await reader.read(0);
-    await eventually(() => loads.length === 4);
-    await reader.read(1);
-    await reader.read(3);
-    expect(loads).toHaveLength(4);
-    await reader.read(4);
-    await eventually(() => loads.length === 6);
-    for (let batch = 5; batch < reader.batches; batch++) await reader.read(batch);
-    for (let shard = 0; shard < 6; shard++) expect(loads.filter((loaded) => loaded === shard).length).toBeLessThanOrEqual(3);
+  it('mixes shards of different sizes from beginning to end', async () => {
+    const sizes = [400, 100, 200, 400];
+    const reader = readerOf(sizes, { blockRows: 10, mixShards: 4, batchSize: 110 });
+    for (let batch = 0; batch < reader.batches; batch++) {
+      const counts = sizes.map(() => 0);
+      for (const { shard } of reader.sources(batch)) counts[shard]!++;
+      counts.forEach((count, shard) => expect(Math.abs(count - sizes[shard]! / 10)).toBeLessThanOrEqual(20));
+    }
   });
 
-  it('keeps the shards of a corpus that fits one group, over all epochs', async () => {
+  it('loads each block once an epoch, the next pool ahead of its use, and no other', async () => {
+    const loads: string[] = [];
+    const sizes = new Array<number>(6).fill(16);
+    const reader = readerOf(sizes, { shards: shardsOf(sizes, (shard, block) => loads.push(`${shard}/${block}`)), epochs: 3, mixShards: 2, batchSize: 4 });
+    await reader.read(0);
+    expect(loads).toHaveLength(4);
+    for (let batch = 1; batch < 4; batch++) await reader.read(batch);
+    expect(loads).toHaveLength(4);
+    await reader.read(4);
+    expect(loads).toHaveLength(6);
+    for (let batch = 5; batch < reader.batches; batch++) await reader.read(batch);
+    expect(new Set(loads).size).toBe(12);
+    // Where two epochs meet, the next pool may have a block of the one being read.
+    for (const block of new Set(loads)) expect([2, 3]).toContain(loads.filter((loaded) => loaded === block).length);
+  });
+
+  it('keeps the blocks of a corpus that fits one pool, over all epochs', async () => {
     const loads: number[] = [];
     await readAll(readerOf([5, 5], { shards: shardsOf([5, 5], (shard) => loads.push(shard)), epochs: 20, mixShards: 4 }));
     expect(loads).toHaveLength(2);
+  });
+
+  it('scales as a product of float32 numbers rounds, from half precision too', async () => {
+    const numbers = Float32Array.from({ length: 600 }, (_, i) => Math.fround(Math.sin(i) * 3));
+    const scale = 1.2345678901234567;
+    for (const vectors of [numbers, toFloat16(numbers)]) {
+      const expected = (vectors instanceof Uint16Array ? fromFloat16(vectors) : vectors).map((value) => value * scale);
+      const shards = [{ rows: 300, read: () => Promise.resolve({ vectors, documents: new Int32Array(300) }) }];
+      const reader = readerOf([], { shards, blockRows: 300, batchSize: 300 });
+      const [scaled, plain, again] = [await reader.read(0, scale), await reader.read(0), await reader.read(0, scale)];
+      reader.sources(0).forEach(({ row }, index) => expect([...scaled.subarray(2 * index, 2 * index + 2)]).toEqual([...expected.subarray(2 * row, 2 * row + 2)]));
+      expect(again).toEqual(scaled);
+      expect(plain).not.toEqual(scaled);
+    }
+  });
+
+  it('draws batches from nearly as many documents as vectors drawn from everywhere would be', async () => {
+    // As sampling leaves them: 40 shards of 64 prompts, 32 positions of each, rows in random order.
+    const [shards, prompts, positions] = [40, 64, 32];
+    const rows = prompts * positions;
+    const files = Array.from({ length: shards }, (_, shard) => {
+      const order = new RandomStream(1, 'rows', shard).permutation(rows);
+      const documents = Int32Array.from(order, (row) => shard * prompts + Math.floor(row / positions));
+      return { rows, read: (block: number) => Promise.resolve({ vectors: new Float32Array(256), documents: documents.subarray(block * 256, (block + 1) * 256) }) };
+    });
+    const batchSize = 256;
+    const ideal = expectedDocuments(new Array<number>(shards * prompts).fill(positions), shards * rows, batchSize);
+    const reached = async (mixShards: number) => {
+      const reader = new ShuffledReader({ shards: files, blockRows: 256, d: 1, batchSize, mixShards, seed: 1, epochs: 1 });
+      let documents = 0;
+      for (let batch = 0; batch < reader.batches; batch++) {
+        await reader.read(batch);
+        documents += reader.distinctDocuments(batch)!;
+      }
+      return documents / reader.batches / ideal;
+    };
+    // All shards at once are as good as anything; eight of them give what their 512 documents can.
+    expect(Math.abs((await reached(40)) - 1)).toBeLessThan(0.01);
+    const ofEight = expectedDocuments(new Array<number>(8 * prompts).fill(positions), 8 * rows, batchSize) / ideal;
+    expect(Math.abs((await reached(8)) - ofEight)).toBeLessThan(0.01);
+    expect(ofEight).toBeGreaterThan(0.8);
   });
 
   it('reports a failed load to the read that needs it, and loads anew at the next', async () => {
@@ -154,21 +214,16 @@ describe('ShuffledReader', () => {
   });
 
   it('says which shard is not of the size its manifest names', async () => {
-    const shards = [{ rows: 8, load: () => Promise.resolve(new Float32Array(15)) }];
+    const shards = [{ rows: 8, read: () => Promise.resolve({ vectors: new Float32Array(15), documents: new Int32Array(8) }) }];
     const reader = readerOf([], { shards });
     await expect(reader.read(0)).rejects.toThrow(UserError);
-    await expect(reader.read(0)).rejects.toThrow(/shard 0 .* holds 15 numbers, 16 were expected/);
+    await expect(reader.read(0)).rejects.toThrow(/shard 0 .* holds 15 numbers of 8 documents in block 0, 16 of 8 were expected/);
   });
 
   it('refuses options and batches that make no sense', async () => {
     for (const wrong of [{ batchSize: 0 }, { mixShards: 0 }, { epochs: 0.5 }, { d: -1 }]) expect(() => readerOf([4], wrong)).toThrow(RangeError);
-    expect(() => readerOf([], { shards: [{ rows: -1, load: () => Promise.resolve(new Float32Array(0)) }] })).toThrow(RangeError);
+    expect(() => readerOf([], { shards: [{ rows: -1, read: () => Promise.reject(new Error('not read')) }] })).toThrow(RangeError);
     for (const batch of [-1, 1, 0.5, Number.NaN]) await expect(readerOf([4]).read(batch)).rejects.toThrow(RangeError);
     await expect(readerOf([]).read(0)).rejects.toThrow(RangeError);
   });
 });
-
-/** Lets what is under way go on until `holds`; vitest's time limit ends a wait in vain. */
-async function eventually(holds: () => boolean): Promise<void> {
-  while (!holds()) await new Promise((done) => setImmediate(done));
-}

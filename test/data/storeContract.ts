@@ -29,6 +29,31 @@ export function describeStoreContract(freshUri: () => string | Promise<string>):
       expect(await store.get('view')).toEqual(text('345'));
     });
 
+    it('stores what pieces make up, small and large ones, as they would be in one', async () => {
+      const store = await fresh();
+      const large = Uint8Array.from({ length: 40 * 2 ** 20 }, (_, index) => index * 7 + (index >> 12));
+      for (const pieces of [[], [new Uint8Array(0)], [text('a'), new Uint8Array(0), text('bc')], [text('head'), large.subarray(0, 5_000_001), large.subarray(5_000_001), text('tail')]]) {
+        const whole = Buffer.concat(pieces);
+        const later = (async function* () {
+          for (const piece of pieces) yield await Promise.resolve(piece);
+        })();
+        for (const given of [pieces, later]) {
+          expect(await store.putPieces('pieces/x', given)).toEqual({ sha256: createHash('sha256').update(whole).digest('hex'), bytes: whole.length });
+          expect(Buffer.from(await store.get('pieces/x')).equals(whole)).toBe(true);
+        }
+      }
+    });
+
+    it('stores nothing of pieces that end in an error, which it throws', async () => {
+      const store = await fresh();
+      const failing = function* () {
+        yield new Uint8Array(5 * 2 ** 20);
+        throw new RangeError('no more');
+      };
+      await expect(store.putPieces('pieces/x', failing())).rejects.toThrow(new RangeError('no more'));
+      expect(await store.list('')).toEqual([]);
+    });
+
     it('reads ranges, and refuses one that passes the end', async () => {
       const store = await fresh();
       await store.put('a/b', text('0123456789'));

@@ -2,11 +2,12 @@
 // they are read.
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { decodeActivationShard, encodeActivationShard } from '../../data/activationShard.ts';
-import { artifactPath, writeManifest } from '../../data/artifact.ts';
+import { artifactPath, listReceipts, writeManifest } from '../../data/artifact.ts';
 import type { ArtifactStore } from '../../data/artifactStore.ts';
 import { manifestOf } from '../../data/inputs.ts';
 import { decodeSafetensors, encodeSafetensors } from '../../data/safetensors.ts';
 import type { ArtifactId } from '../../schemas/stages.ts';
+import { runStage } from './runInProcess.ts';
 import { failureOf, idOf, TinyInputs } from './tinyInputs.ts';
 
 let inputs: TinyInputs;
@@ -24,7 +25,7 @@ it.each([
   const other = await inputs.copy(`activations-${value}-${initVectors}`, /^sampleActivations.*manifest\.json$/);
   const { rows, ...shard } = await decodeActivationShard(await other.get(artifactPath(id, path)));
   shard.activations[row * shard.d + 3] = value;
-  await replace(other, id, path, encodeActivationShard(shard).bytes);
+  await replace(other, id, path, encodeActivationShard(shard));
 
   const error = await failureOf(other, inputs.sae({ initVectors, onDivergence: 'halveLearningRate' }));
   expect(row).toBeLessThan(rows);
@@ -42,8 +43,33 @@ it('are refused when they are sampled, where float16 cannot hold them', async ()
   await replace(other, id, 'model.safetensors', encodeSafetensors({ ...tensors, [name]: large }, { format: 'pt' }));
 
   const error = await failureOf(other, inputs.activations());
-  expect(error.message).toMatch(/^blocks\.0\.mlp\.hook_post: component \d+ is [\d.]+ at token \d+ of document "\w+" \(corpus\.jsonl:\d+\), which activations\.dtype float16 does not hold \(shard 0\)$/);
-  expect(error.remedy).toBe('Set activations.dtype to float32.');
+  expect(error.message).toMatch(/^blocks\.0\.mlp\.hook_post: component \d+ is [\d.]+ at token \d+ of document "\w+" \(corpus\.jsonl:\d+\), which activations\.dtype float16 does not hold \(shard 0, and \d+ more in the batch\)$/);
+  expect(error.remedy).toBe('Set activations.dtype to float32, or activations.onOverflow to saturate.');
+});
+
+it('are float16\'s largest where saturating is asked for, and counted in receipts, manifest and nowhere else', async () => {
+  const id = idOf(inputs.transformer({}));
+  const other = await inputs.copy('saturated', /^sampleActivations|^trainTransformer.*manifest\.json$/);
+  const { tensors } = decodeSafetensors(await other.get(artifactPath(id, 'model.safetensors')));
+  const name = 'transformer.h.0.mlp.c_fc.weight';
+  const data = tensors[name]!.data as Float32Array;
+  // one feature of the MLP in many
+  const large = { ...tensors[name]!, data: data.map((weight, index) => (index < tensors[name]!.shape[1]! ? weight * 1e6 : weight)) };
+  await replace(other, id, 'model.safetensors', encodeSafetensors({ ...tensors, [name]: large }, { format: 'pt' }));
+
+  const spec = inputs.activations();
+  const saturating = { ...spec, config: { ...spec.config, activations: { ...spec.config.activations, onOverflow: 'saturate' as const } } };
+  const { artifact } = await runStage(other, saturating);
+  const { files, metrics } = await manifestOf(other, 'sampleActivations', artifact.key);
+  const receipts = await listReceipts(other, artifact);
+  const saturated = await Promise.all(files.map(async ({ path }) => (await decodeActivationShard(await other.get(artifactPath(artifact, path)))).activations.filter((value) => Math.abs(value) === 65_504).length));
+  expect(receipts.map(({ metrics }) => metrics['overflows'])).toEqual(saturated);
+  expect(metrics['overflows']).toBe(saturated.reduce((sum, count) => sum + count, 0));
+  expect(metrics['overflows']).toBeGreaterThan(0);
+  expect(metrics['largest']).toBe(65_504);
+  const { metrics: usual } = await manifestOf(inputs.store, 'sampleActivations', idOf(spec).key);
+  expect(usual['overflows']).toBe(0);
+  expect(usual['largest']).toBeLessThan(65_504);
 });
 
 /** Puts other bytes in the place of a file, with a manifest that says so. */

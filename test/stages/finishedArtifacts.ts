@@ -40,7 +40,7 @@ export async function putActivations(store: ArtifactStore, shards: Float32Array[
   const files = shards.map((activations, shard): GivenFile => {
     const rows = activations.length / d;
     const zeros = () => new Int32Array(rows);
-    const { bytes } = encodeActivationShard({ activations, document: zeros(), position: zeros(), token: zeros(), d, dtype, metadata: {} });
+    const bytes = encodeActivationShard({ activations, document: zeros(), position: zeros(), token: zeros(), d, dtype, metadata: {} });
     return { path: `shards/${String(shard).padStart(5, '0')}.parquet`, bytes, rows };
   });
   return putArtifact(store, spec, files, { d, vectors: files.reduce((sum, { rows }) => sum + rows!, 0) });

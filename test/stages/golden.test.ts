@@ -34,8 +34,8 @@ afterAll(() => rm(folder, { recursive: true, force: true }));
 const golden = {
   tokenize: [1, '2faef6136bc2aaae'],
   trainTransformer: [3, '1804ed2d40a9a332'],
-  sampleActivations: [2, '689f5deaa973d49f'],
-  trainSae: [3, '85d30a35bd8d91bf'],
+  sampleActivations: [3, '689f5deaa973d49f'],
+  trainSae: [4, '85d30a35bd8d91bf'],
   exportDashboard: [2, '88852dae9f49b8e9'],
 } as const;
 
