@@ -1,13 +1,17 @@
-// Activities of the cpu queue: look-ups and plans that must never wait for a GPU, tokenizing, commits and reports.
+// Activities of the cpu queue: look-ups and plans that must never wait for a GPU, tokenizing, commits, comparisons and
+// reports.
 import { readManifest, refOf, specKey, writeSpec } from '../data/artifact.ts';
 import { configHash } from '../data/configHash.ts';
 import { planStage } from '../data/plans.ts';
+import { findPreviousRun } from '../data/previousRun.ts';
 import type { FinishedRun } from '../data/report.ts';
+import { changes, comparedKeys, type ComparedKeys, type PreviousRun, type SaeComparison } from '../schemas/comparison.ts';
 import { corpusConfig, pipelineConfig, type CorpusConfig, type PipelineConfig } from '../schemas/config.ts';
 import { stageResult, type StagePlan } from '../schemas/progress.ts';
 import type { ArtifactRef } from '../schemas/artifact.ts';
 import { stageSpec, type StageSpec } from '../schemas/stages.ts';
 import { whileBeating } from './beat.ts';
+import { compareSaes, previousRunInput, type PreviousRunInput } from './comparison.ts';
 import { commitInput, commitStage, type CommitInput } from './commitStage.ts';
 import type { ActivityDeps } from './deps.ts';
 import { withFailures } from './failures.ts';
@@ -50,8 +54,18 @@ export function createCpuActivities(deps: ActivityDeps) {
       return whileBeating(() => commitStage(deps, parsed));
     },
 
+    /** The last published run of a name, if any. */
+    async findPreviousRun(input: PreviousRunInput): Promise<PreviousRun | null> {
+      const { run } = previousRunInput.parse(input);
+      return whileBeating(() => findPreviousRun(store, run));
+    },
+
+    async compareSaes(input: ComparedKeys): Promise<SaeComparison> {
+      return compareSaes(deps, comparedKeys.parse(input));
+    },
+
     async publishRun(input: FinishedRun): Promise<{ reportUri: string }> {
-      const parsed = { ...input, config: pipelineConfig.parse(input.config), stages: stageResult.array().parse(input.stages) };
+      const parsed = { ...input, config: pipelineConfig.parse(input.config), stages: stageResult.array().parse(input.stages), changes: changes.parse(input.changes) };
       return whileBeating(() => publishRun(store, parsed));
     },
   });

@@ -2,13 +2,8 @@
 // part of an artifact: a report says what was found in the store, and a page can be newer than the data it shows.
 import { artifactPath } from '../data/artifact.ts';
 import type { ArtifactStore } from '../data/artifactStore.ts';
-import { buildReport, type FinishedRun } from '../data/report.ts';
+import { buildReport, reportPath, type FinishedRun } from '../data/report.ts';
 import { buildPage } from '../dashboard/buildPage.ts';
-
-/** Where the report of the latest run of a configuration is. */
-export function reportPath(run: string, configHash: string): string {
-  return `runs/${run}-${configHash.slice(0, 12)}/report.json`;
-}
 
 /** Writes report.json to the run's folder and into each of its dashboards. Safe to repeat. */
 export async function publishRun(store: ArtifactStore, finished: FinishedRun): Promise<{ reportUri: string }> {

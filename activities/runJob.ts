@@ -18,7 +18,8 @@ export async function runJob<Kind extends JobKind>(deps: ActivityDeps, job: Extr
   return whileBeating(async (note) => {
     try {
       const result = await deps.compute.run<Kind>(job, { signal: cancellationSignal, onProgress: note });
-      await noteComputer(deps, job.artifact);
+      // A comparison is no part of the artifact it is about.
+      if (job.kind !== 'compareSaes') await noteComputer(deps, job.artifact);
       return jobResults[job.kind].parse(result) as JobResult<Kind>;
     } catch (error) {
       if (!cancellationSignal.aborted) throw error;

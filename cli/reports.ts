@@ -31,8 +31,9 @@ export async function listReports(store: ArtifactStore): Promise<FoundReport[]> 
  */
 export async function findReport(storeUri: string, run?: string): Promise<FoundReport> {
   const reports = await listReports(openStore(storeUri));
-  const [name, hash = ''] = run === undefined ? [undefined] : run.replace(/^saeflow\//, '').split('/');
-  const found = reports.find(({ report }) => name === undefined || (report.run === name && report.configHash.startsWith(hash)));
+  const id = run?.replace(/^saeflow\//, '');
+  const [name, hash = ''] = id?.split('/') ?? [];
+  const found = reports.find(({ report }) => name === undefined || (report.run === name && report.configHash.startsWith(hash)) || report.workflowId === `saeflow/${id}`);
   if (found !== undefined) return found;
   const known = [...new Set(reports.map(({ report }) => report.run))];
   throw new UserError(

@@ -18,6 +18,8 @@ export interface StartedRun {
 
 const runKey = defineSearchAttributeKey('SaeflowRun', 'KEYWORD');
 const hashKey = defineSearchAttributeKey('SaeflowConfigHash', 'KEYWORD');
+/** What a schedule calls its runs: its own name and the time they were due. */
+const scheduledRun = /-\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ$/;
 const listed = 200;
 const reconnectMs = 1_000;
 
@@ -87,7 +89,7 @@ export async function listRuns(client: Client, name?: string): Promise<WorkflowE
  */
 export async function findRun(client: Client, run?: string): Promise<string> {
   if (run?.startsWith('saeflow/') === true) return run;
-  if (run?.includes('/') === true) return `saeflow/${run}`;
+  if (run !== undefined && (run.includes('/') || scheduledRun.test(run))) return `saeflow/${run}`;
   const [latest] = await listRuns(client, run);
   if (latest !== undefined) return latest.workflowId;
   throw new UserError(run === undefined ? 'there are no runs on this Temporal server' : `no run is called "${run}" on this Temporal server`, 'Run saeflow ls to see the runs there are, or saeflow run to start one.');

@@ -1,4 +1,5 @@
 // A finished run in some twenty lines: what each stage cost, and the numbers that say whether it went well.
+import type { SaeComparison } from '../schemas/comparison.ts';
 import type { Report } from '../schemas/report.ts';
 import { alignTable, formatBytes, formatCount, formatDuration, formatNumber } from './format.ts';
 
@@ -17,7 +18,13 @@ export function summarize(report: Report): string[] {
     `activations  ${formatCount(coverage.once)} positions read once, ${formatCount(coverage.moreThanOnce)} more often, ${formatCount(coverage.never)} never`,
     ...(sampling === undefined ? [] : [`             computed at ${formatCount(sampling.vectors)} of ${formatCount(sampling.positions)} positions: ${(100 * sampling.flopsAvoided).toFixed(1)} % of a forward pass avoided; largest number ${formatNumber(sampling.largest)}${sampling.overflows === 0 ? '' : `, ${formatCount(sampling.overflows)} were beyond float16 and cut`}`]),
     ...report.saes.flatMap(summarizeSae),
+    ...(report.changes === undefined ? [] : ['', ...summarizeChanges(report.changes)]),
   ];
+}
+
+/** What a run changed against the one before it, a block a compared SAE. */
+export function summarizeChanges({ summary, saes }: NonNullable<Report['changes']>): string[] {
+  return [summary, ...saes.flatMap(({ name, comparison, note }) => [...(comparison === null ? [] : comparisonLines(name, comparison)), ...(note === '' ? [] : [`  SAE ${name}: ${note}`])])];
 }
 
 /** Languages by how many pure features they have: `de 5, ja 3`. */
@@ -35,6 +42,15 @@ function summarizeSae({ name, hook, features, l0, fvu, lossRecovered, losses, to
     `  losses: clean ${formatNumber(losses.clean)}, reconstructed ${formatNumber(losses.reconstructed)}, zero-ablated ${formatNumber(losses.zero)}, mean-ablated ${formatNumber(losses.mean)}`,
     `  features: ${alive} alive, ${dead} dead, ${ultraLow} of ultra-low density; resampled: ${resampled.length === 0 ? 'none' : resampled.join(', ')}${describeDivergences(divergences)}`,
     `  pure features (all top examples of one language): ${describePureFeatures(pureFeatures)}`,
+  ];
+}
+
+function comparisonLines(name: string, { key, metrics: { valLoss, l0, lossRecovered, fvu, alive }, features, before, after }: SaeComparison): string[] {
+  const change = ({ before: was, after: is }: { before: number; after: number }) => `${formatNumber(was)} → ${formatNumber(is)}`;
+  const retrained = before.trainTransformer === after.trainTransformer ? '' : ' (trained anew)';
+  return [
+    `  SAE ${name}: validation loss ${change(valLoss)}${retrained}, L0 ${change(l0)}, loss recovered ${change(lossRecovered)}, variance unexplained ${change(fvu)}, alive ${change(alive)}`,
+    ...(features === null ? [] : [`    features by decoder cosine ≥ ${features.threshold}: ${features.kept} kept, ${features.lost} lost, ${features.new} new (comparisons/${key})`]),
   ];
 }
 

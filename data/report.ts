@@ -2,6 +2,7 @@
 // nothing is measured here.
 import { z } from 'zod';
 import type { ArtifactRef, Manifest } from '../schemas/artifact.ts';
+import type { Changes } from '../schemas/comparison.ts';
 import type { PipelineConfig } from '../schemas/config.ts';
 import { featureIndex } from '../schemas/dashboard.ts';
 import { divergence } from '../schemas/divergence.ts';
@@ -20,10 +21,19 @@ export interface FinishedRun {
   config: PipelineConfig;
   /** In the order of the pipeline; the n-th trainSae and exportDashboard belong to the n-th of config.saes. */
   stages: StageResult[];
+  workflowId: string;
+  /** ISO 8601. */
+  finishedAt: string;
+  changes: Changes;
+}
+
+/** Where the report of the latest run of a configuration is. */
+export function reportPath(run: string, configHash: string): string {
+  return `runs/${run}-${configHash.slice(0, 12)}/report.json`;
 }
 
 /** The report of a finished run. Throws UserError when an artifact is missing from the store. */
-export async function buildReport(store: ArtifactStore, { run, configHash, config, stages }: FinishedRun): Promise<Report> {
+export async function buildReport(store: ArtifactStore, { run, configHash, config, stages, workflowId, finishedAt, changes }: FinishedRun): Promise<Report> {
   const artifacts = (stage: StageName) => stages.map(({ artifact }) => artifact).filter((artifact) => artifact.stage === stage);
   const one = async (stage: StageName, index = 0) => manifestOf(store, artifacts(stage)[index], stage);
   const tokenize = await one('tokenize');
@@ -36,6 +46,8 @@ export async function buildReport(store: ArtifactStore, { run, configHash, confi
   return report.parse({
     run,
     configHash,
+    workflowId,
+    finishedAt,
     stages: stages.map(({ artifact: { stage, key, seconds, device, bytes }, cached }) => ({ name: stage, key, cached, seconds, device, bytes })),
     tokens: { train: trainTokens, heldOut: heldOutTokens },
     transformer: { valLoss: transformer.metrics['valLoss'], unigramLoss, parameters: transformer.metrics['parameters'], divergences: await rowsOf(store, transformer, 'divergences.jsonl', divergence) },
@@ -44,6 +56,7 @@ export async function buildReport(store: ArtifactStore, { run, configHash, confi
     coverage: { once: activations.metrics['once'], moreThanOnce: activations.metrics['moreThanOnce'], never: activations.metrics['never'] },
     sampling: samplingOf(activations),
     dashboards: config.saes.map((sae, index) => ({ sae: sae.name, site: artifactPath(artifacts('exportDashboard')[index]!, 'site') })),
+    changes,
   });
 }
 

@@ -2,7 +2,8 @@
 // the stage's spec.json from the store, so a job names its artifact and the part of it to make.
 import { z } from 'zod';
 import { metrics, receipt } from './artifact.ts';
-import { artifactId } from './stages.ts';
+import { saeComparison } from './comparison.ts';
+import { artifactId, sha256Hex } from './stages.ts';
 
 const part = { artifact: artifactId, storeUri: z.string() };
 const shard = z.int().nonnegative();
@@ -22,6 +23,8 @@ export const job = z.discriminatedUnion('kind', [
   z.strictObject({ kind: z.literal('readFeaturesShard'), ...part, shard }),
   /** All examples, histograms and logits of one block of features, from the shards read. */
   z.strictObject({ kind: z.literal('writeFeaturesBlock'), ...part, block: shard }),
+  /** The SAE of a dashboard (`artifact`) against that of another one, whose key is `before`. */
+  z.strictObject({ kind: z.literal('compareSaes'), ...part, before: sha256Hex }),
 ]);
 export type Job = z.infer<typeof job>;
 export type JobKind = Job['kind'];
@@ -47,6 +50,7 @@ export const jobResults = {
   resampleSae: resamplingResult,
   readFeaturesShard: receipt,
   writeFeaturesBlock: receipt,
+  compareSaes: saeComparison,
 } satisfies Record<JobKind, z.ZodType>;
 export type JobResult<Kind extends JobKind> = z.infer<(typeof jobResults)[Kind]>;
 

@@ -1,6 +1,7 @@
 // What a run says about itself while it goes: queries, updates and signals of the workflows, and how far each stage is.
 import { z } from 'zod';
 import { artifactRef, metrics } from './artifact.ts';
+import { changes } from './comparison.ts';
 import { sha256Hex, stageName, stageSpec } from './stages.ts';
 import { executionConfig } from './config.ts';
 
@@ -74,6 +75,8 @@ export const pipelineResult = z.strictObject({
   configHash: sha256Hex,
   stages: z.array(stageResult),
   reportUri: z.string(),
+  /** Against the run of this name before it; absent in results of before comparisons. */
+  changes: changes.optional(),
 });
 export type PipelineResult = z.infer<typeof pipelineResult>;
 

@@ -1,6 +1,7 @@
 // report.json: what a run made and how well, every number computed on held-out tokens. Read by `saeflow report --json`
 // and by whoever compares runs.
 import { z } from 'zod';
+import { changes } from './comparison.ts';
 import { saeMetrics } from './dashboard.ts';
 import { divergence } from './divergence.ts';
 import { sha256Hex, stageName } from './stages.ts';
@@ -31,6 +32,9 @@ export const saeReport = saeMetrics.extend({
 export const report = z.strictObject({
   run: z.string(),
   configHash: sha256Hex,
+  /** Which workflow it was, and when it was done; absent in reports of before comparisons. */
+  workflowId: z.string().optional(),
+  finishedAt: z.string().optional(),
   stages: z.array(
     z.strictObject({ name: stageName, key: sha256Hex, cached: z.boolean(), seconds: z.number(), device: z.string(), bytes: z.int() }),
   ),
@@ -46,5 +50,7 @@ export const report = z.strictObject({
     .strictObject({ positions: z.int(), vectors: z.int(), flopsAvoided: z.number().max(1), overflows: z.int(), largest: z.number() })
     .optional(),
   dashboards: z.array(z.strictObject({ sae: z.string(), site: z.string() })),
+  /** Against the run of this name before it. */
+  changes: changes.optional(),
 });
 export type Report = z.infer<typeof report>;

@@ -25,6 +25,8 @@ export async function runJob(job: Job, context: JobContext): Promise<unknown> {
       return (await import('./trainSae.ts')).trainSaeSegment(artifact, job.toStep, context);
     case 'resampleSae':
       return (await import('./trainSae.ts')).resampleSae(artifact, job.step, context);
+    case 'compareSaes':
+      return (await import('./compareSaes.ts')).compareSaes({ before: job.before, after: artifact.key }, context);
   }
 }
 

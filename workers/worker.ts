@@ -102,14 +102,15 @@ async function role(queue: Queue, options: WorkersOptions, pools: ComputePool[])
     case 'workflows':
       return { workflowBundle: await workflowBundle(dataConverter?.payloadConverterPath) };
     case 'cpu':
-      return { activities: createCpuActivities(depsOf(options, cpuSlots, pools)), maxConcurrentActivityTaskExecutions: cpuSlots + lightActivities };
+      // A comparison of two SAEs is the only one with tensors: it leaves the GPU to the queue of that name.
+      return { activities: createCpuActivities(depsOf(options, cpuSlots, pools, { ...process.env, CUDA_VISIBLE_DEVICES: '-1' })), maxConcurrentActivityTaskExecutions: cpuSlots + lightActivities };
     case 'gpu':
       return { activities: createGpuActivities(depsOf(options, gpuSlots, pools)), maxConcurrentActivityTaskExecutions: gpuSlots };
   }
 }
 
-function depsOf({ storeUri, threads, computeEntry, cwd = process.cwd() }: WorkersOptions, slots: number, pools: ComputePool[]): ActivityDeps {
-  const compute = new ComputePool({ slots, ...(threads === undefined ? {} : { threads }), ...(computeEntry === undefined ? {} : { entry: computeEntry }) });
+function depsOf({ storeUri, threads, computeEntry, cwd = process.cwd() }: WorkersOptions, slots: number, pools: ComputePool[], env: Record<string, string | undefined> = process.env): ActivityDeps {
+  const compute = new ComputePool({ slots, env, ...(threads === undefined ? {} : { threads }), ...(computeEntry === undefined ? {} : { entry: computeEntry }) });
   pools.push(compute);
   return { store: openStore(storeUri), compute, machine: describeMachine(), cwd };
 }

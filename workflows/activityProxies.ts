@@ -6,6 +6,7 @@ import { policies } from './policies.ts';
 
 export const short = proxyActivities<Pick<CpuActivities, 'hashConfig' | 'planStage'>>(policies.short);
 export const scan = proxyActivities<Pick<CpuActivities, 'resolveCorpus' | 'commitStage' | 'publishRun'>>(policies.scan);
+export const comparisons = proxyActivities<Pick<CpuActivities, 'findPreviousRun' | 'compareSaes'>>(policies.comparison);
 export const training = proxyActivities<Pick<GpuActivities, 'trainTransformerSegment' | 'initialiseSae' | 'trainSaeSegment' | 'resampleSae'>>(policies.segment);
 export const cpuShards = proxyActivities<Pick<CpuActivities, 'tokenizeShard'>>(policies.cpuShard);
 export const gpuShards = proxyActivities<Pick<GpuActivities, 'sampleShard' | 'readFeaturesShard' | 'writeFeaturesBlock'>>(policies.gpuShard);

@@ -1,7 +1,9 @@
 // The whole run on one screen: five stages, each found in the store or made by a child workflow of its own.
+import { workflowInfo } from '@temporalio/workflow';
 import type { PipelineResult } from '../schemas/progress.ts';
 import { resolveInput } from '../presets/resolve.ts';
 import { scan, short } from './activityProxies.ts';
+import { changesSincePrevious } from './changes.ts';
 import { orInvalid } from './failures.ts';
 import { hookLabel, hooksOf, Run, saeLabel } from './run.ts';
 import { activationsSpec, dashboardSpec, saeSpec, tokenizeSpec, transformerSpec } from './specs.ts';
@@ -39,6 +41,9 @@ export async function pipeline(input?: unknown): Promise<PipelineResult> {
   );
 
   const stages = [tokens, model, ...activations, ...saes, ...dashboards];
-  const { reportUri } = await scan.publishRun({ run: config.name, configHash, config, stages });
-  return { run: config.name, configHash, stages, reportUri };
+  const changes = await changesSincePrevious(config, stages);
+  run.conclude(changes);
+  const { workflowId } = workflowInfo();
+  const { reportUri } = await scan.publishRun({ run: config.name, configHash, config, stages, workflowId, finishedAt: new Date().toISOString(), changes });
+  return { run: config.name, configHash, stages, reportUri, changes };
 }

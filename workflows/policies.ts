@@ -24,6 +24,14 @@ export const policies = {
     heartbeatTimeout,
     retry: { ...backoff, maximumAttempts: 20 },
   },
+  /** A comparison with the run before: the run is done without it, so it may not hold it up for long. */
+  comparison: {
+    taskQueue: taskQueues.cpu,
+    startToCloseTimeout: '2 hours',
+    scheduleToCloseTimeout: '4 hours',
+    heartbeatTimeout,
+    retry: { ...backoff, maximumAttempts: 3 },
+  },
   /** One shard; attempts come from execution.shardAttempts, after which it is parked. */
   cpuShard: { taskQueue: taskQueues.cpu, startToCloseTimeout: '6 hours', heartbeatTimeout, retry: backoff },
   gpuShard: { taskQueue: taskQueues.gpu, startToCloseTimeout: '6 hours', heartbeatTimeout, retry: backoff },

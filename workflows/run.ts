@@ -3,11 +3,13 @@
 import { CancellationScope, condition, setCurrentDetails, setHandler, startChild, upsertSearchAttributes, workflowInfo } from '@temporalio/workflow';
 import { WorkflowExecutionAlreadyStartedError } from '@temporalio/common';
 import type { ArtifactRef } from '../schemas/artifact.ts';
+import type { Changes } from '../schemas/comparison.ts';
 import type { PipelineConfig } from '../schemas/config.ts';
 import type { StageInput, StagePlan, StageProgress, StageResult } from '../schemas/progress.ts';
 import type { StageName, StageSpec } from '../schemas/stages.ts';
 import { short } from './activityProxies.ts';
 import { attributes } from './attributes.ts';
+import { describeChanges } from './describeChanges.ts';
 import { describeRun, type Pace } from './details.ts';
 import { artifactsQuery, pauseSignal, resumeSignal, runPlanQuery, runProgressQuery, stageProgressSignal, watchSignal } from './messages.ts';
 import { Outbox } from './outbox.ts';
@@ -32,6 +34,8 @@ export class Run {
   private readonly settled = new Set<StageProgress>();
   private configHash: string | undefined;
   private paused = false;
+  /** Markdown below the table, once all stages are done. */
+  private conclusion = '';
   /** Shards that wait for a person, in all stages. */
   private parked = 0;
 
@@ -51,6 +55,12 @@ export class Run {
   identify(configHash: string): void {
     this.configHash = configHash;
     upsertSearchAttributes([{ key: attributes.configHash, value: configHash }]);
+  }
+
+  /** Shows what this run changed against the one before. */
+  conclude(changes: Changes): void {
+    this.conclusion = `\n\n${describeChanges(changes)}`;
+    this.refreshDetails();
   }
 
   /** The artifact of `spec`: found in the store, or made by a child workflow, this run's or another's. */
@@ -147,7 +157,7 @@ export class Run {
   }
 
   private refreshDetails(): void {
-    setCurrentDetails(`${this.paused ? '**paused**\n\n' : ''}${describeRun(this.rows, this.paces, Date.now())}`);
+    setCurrentDetails(`${this.paused ? '**paused**\n\n' : ''}${describeRun(this.rows, this.paces, Date.now())}${this.conclusion}`);
   }
 }
 

@@ -11,6 +11,7 @@ import { blockLines } from '../progressLines.ts';
 import { readRun } from '../progressSource.ts';
 import { findRun, resultOf } from '../runs.ts';
 import { Screen } from '../screen.ts';
+import { summarizeChanges } from '../summary.ts';
 import { addExamples } from './options.ts';
 
 export function statusCommand(): Command {
@@ -60,9 +61,10 @@ async function printProgress(client: Client, workflowId: string): Promise<void> 
 /** Of a run that has ended the server knows the result; no worker is needed to tell it. */
 async function printEnd(client: Client, workflowId: string): Promise<void> {
   try {
-    const { stages, reportUri } = pipelineResult.parse(await client.workflow.getHandle(workflowId).result());
+    const { stages, reportUri, changes } = pipelineResult.parse(await client.workflow.getHandle(workflowId).result());
     const rows = stages.map(({ artifact: { stage, key, seconds, bytes }, cached }) => [stage, cached ? 'found in the store' : 'made', formatDuration(seconds), formatBytes(bytes), key.slice(0, 12)]);
     console.log(alignTable(rows, [2, 3]).join('\n'));
+    if (changes !== undefined) console.log(summarizeChanges(changes).join('\n'));
     console.log(`report: ${reportUri}`);
   } catch (error) {
     if (!(error instanceof WorkflowFailedError)) throw error;

@@ -27,9 +27,9 @@ const record = (recording: (world: World, environment: TestWorkflowEnvironment) 
 };
 
 try {
-  // A run from nothing, and the same again: all looked up.
+  // A run from nothing, the same again (all looked up), and one with another SAE, compared with the one before.
   await record(async () => {
-    const run = (workflowId: string) => client.workflow.start('pipeline', { workflowId, taskQueue: taskQueues.workflows, args: [{ preset: 'tiny', seed: 7 }] });
+    const run = (workflowId: string, change: object = {}) => client.workflow.start('pipeline', { workflowId, taskQueue: taskQueues.workflows, args: [{ preset: 'tiny', seed: 7, ...change }] });
     const first = await run('replay-first');
     const { stages } = (await first.result()) as { stages: { artifact: { stage: string; key: string } }[] };
     await save('pipeline', first);
@@ -37,6 +37,9 @@ try {
     const second = await run('replay-second');
     await second.result();
     await save('pipeline-found', second);
+    const third = await run('replay-third', { saes: [{ l1Coefficient: 0.01 }] });
+    await third.result();
+    await save('pipeline-compared', third);
   });
 
   // Parked shards, a retry by Update, and the partitions of both rounds.

@@ -55,7 +55,7 @@ describe('an unbroken run', () => {
   });
 
   it('learns: held-out loss falls below the unigram loss, and the SAE recovers most of it', async () => {
-    const report = await buildReport(unbroken, { run: 'tiny', configHash: 'a'.repeat(64), config, stages: results });
+    const report = await buildReport(unbroken, { run: 'tiny', configHash: 'a'.repeat(64), config, stages: results, workflowId: 'saeflow/tiny', finishedAt: new Date(0).toISOString(), changes: { previous: null, nothingNew: false, summary: 'the first', saes: [] } });
     expect(report.transformer.valLoss).toBeLessThan(report.transformer.unigramLoss);
     expect(report.sae.losses.clean).toBeCloseTo(report.transformer.valLoss, 0);
     expect(report.sae.losses.zero).toBeGreaterThan(report.sae.losses.clean);

@@ -91,6 +91,53 @@ describe('pipeline', () => {
       expect((await stagesOf(handle)).map(({ state }) => state)).toEqual(Array.from({ length: 5 }, () => 'cached'));
     }));
 
+  it('says of the first run of a name that there is none before it, and of one whose inputs have not changed since which run that nothing is new', () =>
+    run(async () => {
+      const input = freshRun('unchanged');
+      const first = await start(input);
+      expect((await first.result()).changes).toEqual({ previous: null, nothingNew: false, summary: 'the first run called unchanged in this store: there is none to compare it with', saes: [] });
+      const second = await start(input);
+      const { changes } = await second.result();
+      const { workflowId, finishedAt } = world.published[0]!;
+      expect(workflowId).toBe(first.workflowId);
+      expect(changes).toMatchObject({ nothingNew: true, saes: [], previous: { workflowId, finishedAt } });
+      const sentence = `nothing new since run ${workflowId} of ${finishedAt.slice(0, 16).replace('T', ' ')} UTC: every stage was found`;
+      expect(changes?.summary).toBe(sentence);
+      expect(JSON.stringify(await second.query('__temporal_workflow_metadata'))).toContain(`**${sentence}**`);
+      expect(world.log).not.toContain('compareSaes');
+    }));
+
+  it('compares each SAE that changed with the one of that name before, and shows it', () =>
+    run(async () => {
+      const saes = [{ name: 'narrow', features: 32 }, { name: 'wide', features: 96 }];
+      const input = freshRun('compared');
+      await (await start({ ...input, saes })).result();
+      const handle = await start({ ...input, saes: [saes[0], { ...saes[1], l1Coefficient: 0.02 }, { name: 'third', features: 48 }] });
+      const { changes } = await handle.result();
+      expect(changes?.nothingNew).toBe(false);
+      expect(changes?.summary).toMatch(/^changed since run pipeline-\d+ of .* UTC; 1 of 3 SAEs compared$/);
+      expect(changes?.saes).toMatchObject([
+        { name: 'narrow', comparison: null, note: 'the same as before' },
+        { name: 'wide', comparison: { features: { kept: 38, lost: 2, new: 3 } }, note: '' },
+        { name: 'third', comparison: null, note: 'the run before had no SAE called third' },
+      ]);
+      expect(world.published.at(-1)?.changes).toEqual(changes);
+      const details = JSON.stringify(await handle.query('__temporal_workflow_metadata'));
+      expect(details).toContain('| wide | 2 → 1.500 | 2 → 1.500 | 2 → 1.500 | 2 → 1.500 | 40 → 41 | 38, 2, 3 at cosine ≥ 0.7 |  |');
+    }));
+
+  it('is done without a comparison that can not be made, and says why it is missing', () =>
+    run(async () => {
+      const input = freshRun('incomparable');
+      await (await start(input)).result();
+      world.comparisonError = 'the disk with the old SAE is gone';
+      const handle = await start({ ...input, saes: [{ l1Coefficient: 0.02 }] });
+      const { changes, reportUri } = await handle.result();
+      expect(reportUri).toBe('memory/incomparable.json');
+      expect(changes?.saes).toEqual([{ name: 'sae', comparison: null, note: 'the comparison is missing: the disk with the old SAE is gone' }]);
+      expect(JSON.stringify(await handle.query('__temporal_workflow_metadata'))).toContain('the comparison is missing: the disk with the old SAE is gone');
+    }));
+
   it('attaches to a run that is making the same, and computes nothing twice', () =>
     run(async () => {
       world.stepMs = 30;

@@ -10,6 +10,7 @@ import type { FinishedRun } from '../../data/report.ts';
 import type { GpuActivities } from '../../activities/gpu.ts';
 import type { BlockInput, ShardInput, ShardSummary } from '../../activities/shardJob.ts';
 import { specKey } from '../../data/artifact.ts';
+import type { ComparedKeys, PreviousRun, SaeComparison } from '../../schemas/comparison.ts';
 import type { ArtifactRef } from '../../schemas/artifact.ts';
 import type { CorpusConfig, PipelineConfig } from '../../schemas/config.ts';
 import type { StagePlan } from '../../schemas/progress.ts';
@@ -29,6 +30,9 @@ export class World {
   /** Shard attempts, by `activity/shard`. */
   readonly attempts = new Map<string, number>();
   readonly commits: CommitInput[] = [];
+  readonly published: FinishedRun[] = [];
+  /** What comparisons of SAEs fail with. */
+  comparisonError: string | undefined;
   private readonly store = new Map<string, ArtifactRef>();
   /** Steps done, by artifact key: the checkpoints. */
   private readonly steps = new Map<string, number>();
@@ -45,7 +49,12 @@ export class World {
         return { key, found: this.store.get(key) ?? null, ...this.plan };
       },
       commitStage: async (input: CommitInput) => this.commit(input),
-      publishRun: async ({ run }: FinishedRun) => ({ reportUri: `memory/${run}.json` }),
+      findPreviousRun: async ({ run }: { run: string }) => this.previous(run),
+      compareSaes: async (keys: ComparedKeys) => this.compare(keys),
+      publishRun: async (finished: FinishedRun) => {
+        this.published.push(finished);
+        return { reportUri: `memory/${finished.run}.json` };
+      },
       tokenizeShard: (input: ShardInput) => this.shard('tokenizeShard', input.shard),
       sampleShard: (input: ShardInput) => this.shard('sampleShard', input.shard),
       readFeaturesShard: (input: ShardInput) => this.shard('readFeaturesShard', input.shard),
@@ -92,6 +101,31 @@ export class World {
     }
     this.log.push(`${activity} ${toStep}`);
     return { step: toStep, metrics: { loss: 1 / toStep } };
+  }
+
+  private previous(run: string): PreviousRun | null {
+    const last = this.published.findLast((finished) => finished.run === run);
+    if (last === undefined) return null;
+    const { configHash, workflowId, finishedAt, config } = last;
+    const stages = last.stages.map(({ artifact: { stage, key } }) => ({ stage, key }));
+    const dashboards = stages.filter(({ stage }) => stage === 'exportDashboard');
+    return { configHash, workflowId, finishedAt, stages, saes: config.saes.map(({ name }, index) => ({ name, dashboard: dashboards[index]!.key })) };
+  }
+
+  private compare({ before, after }: ComparedKeys): SaeComparison {
+    if (this.comparisonError !== undefined) throw new Error(this.comparisonError);
+    this.log.push('compareSaes');
+    const side = (exportDashboard: string) => ({ trainTransformer: hashOf('transformer'), trainSae: hashOf(exportDashboard), exportDashboard });
+    const change = { before: 2, after: 1.5 };
+    return {
+      format: 1,
+      key: hashOf([before, after]),
+      before: side(before),
+      after: side(after),
+      metrics: { valLoss: change, l0: change, lossRecovered: change, fvu: change, alive: { before: 40, after: 41 } },
+      features: { threshold: 0.7, kept: 38, lost: 2, new: 3, meanCosine: 0.9 },
+      reason: '',
+    };
   }
 
   private commit(input: CommitInput): ArtifactRef {
