@@ -5,7 +5,6 @@ import type { PreviousRun } from '../schemas/comparison.ts';
 import { UserError } from '../schemas/errors.ts';
 import { report as reportSchema, type Report } from '../schemas/report.ts';
 import type { ArtifactStore } from './artifactStore.ts';
-import { reportPath } from './report.ts';
 
 /**
  * The run of that name that was published last, whatever its configuration; null when there is none. Reports from before

@@ -9,6 +9,9 @@ import { configOf, describeSchedule } from '../../cli/schedules.ts';
 import { startTemporal } from '../workflows/temporalEnvironment.ts';
 import { runCli } from './runCli.ts';
 
+// Each command is a process of its own, and machines may be busy.
+const limit = 300_000;
+
 let folder: string;
 let environment: TestWorkflowEnvironment;
 beforeAll(async () => {
@@ -44,7 +47,7 @@ describe('saeflow schedule', () => {
     expect(await run(0, 'resume', 'nightly')).toMatch(/^nightly goes on; next \w{3} /);
     expect(await run(0, 'delete', 'nightly')).toContain('deleted nightly');
     expect(await run(1, 'show', 'nightly')).toContain('no schedule is called "nightly"');
-  });
+  }, limit);
 
   it('takes a configuration file, and the name it gives the runs', async () => {
     writeFileSync(join(folder, 'mine.json'), JSON.stringify({ preset: 'tiny', name: 'essays', seed: 3 }));
@@ -53,12 +56,12 @@ describe('saeflow schedule', () => {
     expect(configOf(description)).toMatchObject({ name: 'essays', seed: 3 });
     expect(description).toMatchObject({ state: { paused: true }, policies: { overlap: 'BUFFER_ONE', pauseOnFailure: false, catchupWindow: 172_800_000 }, spec: { jitter: 600_000 } });
     await run(0, 'delete', 'weekly');
-  });
+  }, limit);
 
   it('refuses a wrong cron expression in the server’s own words, and creates nothing', async () => {
-    expect(await run(1, 'create', 'wrong', 'tiny', '--cron', '0 25 * * *')).toMatch(/saeflow: --cron "0 25 \* \* \*": .*25/);
+    expect(await run(1, 'create', 'wrong', 'tiny', '--cron', '0 25 * * *')).toContain('saeflow: --cron "0 25 * * *": Hour is not in range [0-23]\n         Nothing was created.');
     expect(await run(1, 'show', 'wrong')).toContain('no schedule is called "wrong"');
-  });
+  }, limit);
 
   it('refuses other mistakes by option and value, with what to give', async () => {
     expect(await run(1, 'create', 'none', 'tiny')).toContain('schedule none: no times');
@@ -69,10 +72,10 @@ describe('saeflow schedule', () => {
     expect(await run(1, 'create', 'No Name', 'tiny', '--every', '6h')).toContain('lower-case letters');
     expect(await run(1, 'backfill', 'none', '--from', 'monday', '--to', '2026-01-02')).toContain("'--from <time>' argument 'monday' is invalid");
     expect(await run(1, 'trigger', 'none')).toContain('no schedule is called "none"');
-  });
+  }, limit);
 
   it('has examples in its help', async () => {
     expect(await run(0, '--help')).toContain('$ saeflow schedule create nightly small');
     expect(await run(0, 'create', '--help')).toContain('(default: skip)');
-  });
+  }, limit);
 });
