@@ -1,6 +1,7 @@
 // A run's progress as text: a line a stage, for the live view, for `status`, and for logs. Pure.
 import type { JobProgress } from '../schemas/jobs.ts';
 import type { StageProgress } from '../schemas/progress.ts';
+import { shownMetrics } from '../schemas/shownMetrics.ts';
 import { formatCount, formatDuration, formatNumber } from './format.ts';
 import type { Speed } from './pace.ts';
 
@@ -14,20 +15,6 @@ export interface StageView {
 const marks: Record<StageProgress['state'], string> = { waiting: '·', running: '▶', paused: '‖', blocked: '!', cached: '✓', done: '✓', failed: '✗', aborted: '✗' };
 const barCells = 12;
 const narrowColumns = 90;
-
-/** Metrics worth a place in a line, in this order, and what they are called there. */
-const shownMetrics: readonly (readonly [metric: string, label: string])[] = [
-  ['loss', 'loss'],
-  ['trainLoss', 'loss'],
-  ['valLoss', 'val loss'],
-  ['l0', 'L0'],
-  ['dead', 'dead'],
-  ['lossRecovered', 'recovered'],
-  ['alive', 'alive'],
-  ['trainTokens', 'tokens'],
-  ['vectors', 'vectors'],
-];
-const mostMetrics = 4;
 
 /**
  * A stage's progress made finer by its activities' heartbeats: a training's own step, or the parts of shards under way.
@@ -89,15 +76,7 @@ function stateWords({ state }: StageProgress): string {
 }
 
 function metricWords({ metrics }: StageProgress): string[] {
-  const words: string[] = [];
-  const used = new Set<string>();
-  for (const [metric, label] of shownMetrics) {
-    const value = metrics[metric];
-    if (value === undefined || used.has(label) || words.length === mostMetrics) continue;
-    used.add(label);
-    words.push(`${label} ${value >= 1e5 ? formatCount(value) : formatNumber(value)}`);
-  }
-  return words;
+  return shownMetrics(metrics).map(([label, value]) => `${label} ${value >= 1e5 ? formatCount(value) : formatNumber(value)}`);
 }
 
 function bar({ done, total }: StageProgress): string {

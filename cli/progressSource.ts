@@ -60,7 +60,7 @@ async function readStage(client: Client, stage: StageProgress): Promise<StageNow
 async function decisionNotes(client: Client, workflowId: string): Promise<string[]> {
   const metadata: unknown = await client.workflow.getHandle(workflowId).query('__temporal_workflow_metadata').catch(() => undefined);
   const details = (metadata as { currentDetails?: string } | undefined)?.currentDetails ?? '';
-  const failures = details.split('\n').filter((line) => line.startsWith('- ')).slice(0, mostFailures);
+  const failures = details.split('\n').filter((line) => line.startsWith('- ')).slice(0, mostFailures).map((line) => line.replaceAll('`', ''));
   return [...failures, 'waits for a decision, from another terminal: saeflow retry, skip or abort'];
 }
 

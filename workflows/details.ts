@@ -1,5 +1,7 @@
-// The Markdown that Temporal's UI shows beside a workflow: where a run stands, at a glance.
+// The Markdown that Temporal's UI shows beside a workflow: where a run stands, at a glance. The UI sets typographic
+// fractions ("3/4" becomes ¾) and cuts off the last line of a table, which is why both are avoided here.
 import type { FailedShard, StageProgress } from '../schemas/progress.ts';
+import { shownMetrics } from '../schemas/shownMetrics.ts';
 
 /** When a stage's row began to count, for rate and ETA. */
 export interface Pace {
@@ -7,43 +9,76 @@ export interface Pace {
   doneThen: number;
 }
 
-/** One line on a stage, and what a person should do about it. */
-export function describeStage(progress: StageProgress, note: string): string {
-  const line = `**${progress.state}** · ${amount(progress)}${numbers(progress.metrics)}`;
-  return note === '' ? line : `${line}\n\n${note}`;
+/** What a run's table needs to know beside its stages. */
+export interface RunView {
+  paused: boolean;
+  /** Of the run, for links to the workflows of its stages. */
+  namespace: string;
+  /** The workflow's clock. */
+  nowMs: number;
+  /** Markdown below the table, '' while there is nothing to say. */
+  conclusion: string;
 }
 
-/** The table of a run's stages. `nowMs` is the workflow's clock. */
-export function describeRun(stages: readonly StageProgress[], paces: ReadonlyMap<StageProgress, Pace>, nowMs: number): string {
+const finished: ReadonlySet<string> = new Set(['cached', 'done']);
+/** A paragraph that may be cut off. */
+const bottom = '\n\n&nbsp;';
+const shownFailures = 20;
+
+/** One line on a stage, and what a person should do about it. */
+export function describeStage(progress: StageProgress, note: string): string {
+  const line = [`**${stateWord(progress)}**`, amount(progress), numbers(progress)].filter(Boolean).join(' · ');
+  return (note === '' ? line : `${line}\n\n${note}`) + bottom;
+}
+
+/** How many stages are finished, what waits for a person, and the table of all. */
+export function describeRun(stages: readonly StageProgress[], paces: ReadonlyMap<StageProgress, Pace>, { paused, namespace, nowMs, conclusion }: RunView): string {
+  const done = stages.filter(({ state }) => finished.has(state)).length;
+  const blocked = stages.filter(({ state }) => state === 'blocked');
+  const headline = [...(paused ? ['**paused**'] : []), ...(blocked.length > 0 ? ['**waits for a decision**'] : []), `${done} of ${stages.length} stages finished`].join(' · ');
+  const decisions = blocked.map((stage) => `${parkedShards(stage.failedShards)} in ${link(namespace, stage.workflowId, stage.workflowId ?? '')}: its current details say what to do`);
   const rows = stages.map((stage) => {
     const name = stage.label === '' ? stage.stage : `${stage.stage} ${stage.label}`;
-    const where = stage.state === 'blocked' ? `${stage.failedShards} parked: see \`${stage.workflowId ?? ''}\`` : numbers(stage.metrics, '');
-    return `| ${name} | ${stage.state} | ${amount(stage)} | ${speed(stage, paces.get(stage), nowMs)} | ${where} |`;
+    return `| ${link(namespace, stage.workflowId, name)} | ${stateWord(stage)} | ${amount(stage)} | ${speed(stage, paces.get(stage), nowMs)} | ${numbers(stage)} |`;
   });
-  return ['| stage | state | done | speed, time left | |', '|---|---|---|---|---|', ...rows].join('\n');
+  return [headline, ...decisions, ['| stage | state | done | speed | numbers |', '|---|---|---|---|---|', ...rows].join('\n'), ...(conclusion === '' ? [] : [conclusion])].join('\n\n') + bottom;
 }
 
 /** What blocks a stage, and what to do: the note of a blocked stage. */
 export function describeParked(parked: readonly FailedShard[], skippable: boolean): string {
-  const shown = parked.slice(0, 20).map(({ shard, error }) => `- shard ${shard}: ${error.replace(/\s+/g, ' ')}`);
+  const shown = parked.slice(0, shownFailures).map(({ shard, error }) => `- shard ${shard}: \`${error.replace(/\s+/g, ' ').replaceAll('`', "'")}\``);
   const more = parked.length > shown.length ? [`- … and ${parked.length - shown.length} more`] : [];
-  const skip = skippable ? ', `skipFailedShards` to go on without them,' : '';
+  const choices = ['`retryFailedShards` to try again', ...(skippable ? ['`skipFailedShards` to go on without'] : []), '`abort` to give the stage up'];
   return [
-    `${parked.length} shards used up their attempts; everything else is done and kept. Mend the cause, then send this workflow the update \`retryFailedShards\`${skip} or \`abort\` to give the stage up. All take \`{}\`; \`{"shards": [1, 2]}\` means these only.`,
+    `${parkedShards(parked.length)}: all attempts are used up. Everything else is done and kept. Mend the cause, then send this workflow an update:`,
+    `${choices.join(', ')}.`,
+    'The first takes `{}` for all of them or `{"shards": [1, 2]}` for these only, as does skipping; `abort` takes the reason, such as `"bad disk"`.',
+    '',
     ...shown,
     ...more,
   ].join('\n');
 }
 
+function parkedShards(count: number): string {
+  return `${count} ${count === 1 ? 'shard' : 'shards'} parked`;
+}
+
+function stateWord({ state }: StageProgress): string {
+  return state === 'cached' ? 'found' : state;
+}
+
+function link(namespace: string, workflowId: string | undefined, text: string): string {
+  return workflowId === undefined ? text : `[${text}](/namespaces/${encodeURIComponent(namespace)}/workflows/${encodeURIComponent(workflowId)})`;
+}
+
 function amount({ done, total, unit }: StageProgress): string {
-  if (total === 0) return '';
-  return `${Math.floor((100 * done) / total)} % (${done}/${total} ${unit})`;
+  return total === 0 ? '' : `${Math.floor((100 * done) / total)} % of ${total.toLocaleString('en')} ${unit}`;
 }
 
 function speed({ state, done, total, unit }: StageProgress, pace: Pace | undefined, nowMs: number): string {
   if (state !== 'running' || pace === undefined || done <= pace.doneThen || nowMs <= pace.sinceMs) return '';
   const perSecond = (1000 * (done - pace.doneThen)) / (nowMs - pace.sinceMs);
-  return `${perSecond.toPrecision(3)} ${unit}/s, ${duration((total - done) / perSecond)}`;
+  return `${Number(perSecond.toPrecision(3))} ${unit} a second, ${duration((total - done) / perSecond)} left`;
 }
 
 function duration(seconds: number): string {
@@ -52,7 +87,8 @@ function duration(seconds: number): string {
   return `${(seconds / 3600).toFixed(1)} h`;
 }
 
-function numbers(metrics: Record<string, number>, prefix = ' · '): string {
-  const shown = Object.entries(metrics).slice(0, 6).map(([name, value]) => `${name} ${Number.isInteger(value) ? value : value.toPrecision(4)}`);
-  return shown.length === 0 ? '' : `${prefix}${shown.join(', ')}`;
+function numbers({ metrics }: StageProgress): string {
+  return shownMetrics(metrics)
+    .map(([label, value]) => `${label} ${Number.isInteger(value) ? value.toLocaleString('en') : Number(value.toPrecision(4))}`)
+    .join(', ');
 }

@@ -4,6 +4,18 @@ import type { ArtifactRef } from '../schemas/artifact.ts';
 import type { RunProgress, ShardSelection, StagePlan, StageProgress } from '../schemas/progress.ts';
 import type { PartitionProgress } from './partitionTypes.ts';
 
+/** What Temporal's UI says beside the names of handlers. */
+export const descriptions = {
+  pause: { description: 'Finish the step, save a checkpoint, free the GPU, wait. No input.' },
+  resume: { description: 'Go on after pause. No input.' },
+  watch: { description: 'Internal: a pipeline asks to be told of progress too.' },
+  stageProgress: { description: 'Internal: a stage tells how far it is.' },
+  partitionProgress: { description: 'Internal: a partition tells how far it is.' },
+  retryFailedShards: { description: 'Try parked shards again: {} for all, {"shards": [1, 2]} for these.' },
+  skipFailedShards: { description: 'Go on without parked shards: {} for all, {"shards": [1, 2]} for these.' },
+  abort: { description: 'Give this stage up; what is finished is kept. The input is the reason, a text.' },
+} as const;
+
 /** To a pipeline or a stage: save a checkpoint, release the compute process, wait. Shards in flight finish first. */
 export const pauseSignal = defineSignal('pause');
 export const resumeSignal = defineSignal('resume');

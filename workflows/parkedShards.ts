@@ -3,7 +3,7 @@ import { ApplicationFailure, condition, setHandler } from '@temporalio/workflow'
 import { shardSelection, type FailedShard, type ShardSelection } from '../schemas/progress.ts';
 import { describeParked } from './details.ts';
 import { parseMessage } from './failures.ts';
-import { abortUpdate, retryFailedShardsUpdate, skipFailedShardsUpdate } from './messages.ts';
+import { abortUpdate, descriptions, retryFailedShardsUpdate, skipFailedShardsUpdate } from './messages.ts';
 import { maySkip, type ShardCounts } from './shardDecision.ts';
 import type { StageControl } from './stageControl.ts';
 
@@ -18,9 +18,9 @@ export class ParkedShards {
 
   /** Sets the update handlers: from then on an update is refused with a reason unless the stage is blocked. */
   constructor() {
-    setHandler(retryFailedShardsUpdate, (selection?: ShardSelection) => this.decide('retry', selection), { validator: (selection?: ShardSelection) => void this.select(selection) });
-    setHandler(skipFailedShardsUpdate, (selection?: ShardSelection) => this.decide('skip', selection), { validator: (selection?: ShardSelection) => this.refuseSkip(selection) });
-    setHandler<void, [reason: string], typeof abortUpdate>(abortUpdate, (reason?: string) => void (this.answer = { action: 'abort', reason: reason ?? 'no reason given' }), { validator: () => void this.asked() });
+    setHandler(retryFailedShardsUpdate, (selection?: ShardSelection) => this.decide('retry', selection), { validator: (selection?: ShardSelection) => void this.select(selection), ...descriptions.retryFailedShards });
+    setHandler(skipFailedShardsUpdate, (selection?: ShardSelection) => this.decide('skip', selection), { validator: (selection?: ShardSelection) => this.refuseSkip(selection), ...descriptions.skipFailedShards });
+    setHandler<void, [reason: string], typeof abortUpdate>(abortUpdate, (reason?: unknown) => void (this.answer = { action: 'abort', reason: typeof reason === 'string' ? reason : 'no reason given' }), { validator: () => void this.asked(), ...descriptions.abort });
   }
 
   get size(): number {

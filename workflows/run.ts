@@ -11,7 +11,7 @@ import { short } from './activityProxies.ts';
 import { attributes } from './attributes.ts';
 import { describeChanges } from './describeChanges.ts';
 import { describeRun, type Pace } from './details.ts';
-import { artifactsQuery, pauseSignal, resumeSignal, runPlanQuery, runProgressQuery, stageProgressSignal, watchSignal } from './messages.ts';
+import { artifactsQuery, descriptions, pauseSignal, resumeSignal, runPlanQuery, runProgressQuery, stageProgressSignal, watchSignal } from './messages.ts';
 import { Outbox } from './outbox.ts';
 import { policies } from './policies.ts';
 
@@ -44,9 +44,9 @@ export class Run {
     setHandler(runProgressQuery, () => ({ run: config.name, ...(this.configHash === undefined ? {} : { configHash: this.configHash }), stages: this.rows }));
     setHandler(runPlanQuery, () => this.plans);
     setHandler(artifactsQuery, () => this.artifacts);
-    setHandler(stageProgressSignal, (progress) => this.hear(progress));
-    setHandler(pauseSignal, () => this.setPaused(true));
-    setHandler(resumeSignal, () => this.setPaused(false));
+    setHandler(stageProgressSignal, (progress) => this.hear(progress), descriptions.stageProgress);
+    setHandler(pauseSignal, () => this.setPaused(true), descriptions.pause);
+    setHandler(resumeSignal, () => this.setPaused(false), descriptions.resume);
     upsertSearchAttributes([{ key: attributes.run, value: config.name }]);
     this.refreshDetails();
   }
@@ -59,7 +59,7 @@ export class Run {
 
   /** Shows what this run changed against the one before. */
   conclude(changes: Changes): void {
-    this.conclusion = `\n\n${describeChanges(changes)}`;
+    this.conclusion = describeChanges(changes);
     this.refreshDetails();
   }
 
@@ -157,7 +157,7 @@ export class Run {
   }
 
   private refreshDetails(): void {
-    setCurrentDetails(`${this.paused ? '**paused**\n\n' : ''}${describeRun(this.rows, this.paces, Date.now())}${this.conclusion}`);
+    setCurrentDetails(describeRun(this.rows, this.paces, { paused: this.paused, namespace: workflowInfo().namespace, nowMs: Date.now(), conclusion: this.conclusion }));
   }
 }
 

@@ -6,7 +6,7 @@ import type { StageInput, StagePlan, StageProgress } from '../schemas/progress.t
 import { attributes } from './attributes.ts';
 import { describeStage } from './details.ts';
 import { wasCancelled } from './failures.ts';
-import { artifactsQuery, pauseSignal, resumeSignal, stagePlanQuery, stageProgressQuery, stageProgressSignal, watchSignal } from './messages.ts';
+import { artifactsQuery, descriptions, pauseSignal, resumeSignal, stagePlanQuery, stageProgressQuery, stageProgressSignal, watchSignal } from './messages.ts';
 import { Outbox } from './outbox.ts';
 
 /** Someone who takes part in a pause: partitions are told, scopes are cancelled. */
@@ -43,12 +43,16 @@ export class StageControl {
     setHandler(stageProgressQuery, () => this.progress);
     setHandler(stagePlanQuery, () => this.plan ?? null);
     setHandler(artifactsQuery, () => (this.artifact === undefined ? [] : [this.artifact]));
-    setHandler(pauseSignal, () => this.setPaused(true));
-    setHandler(resumeSignal, () => this.setPaused(false));
-    setHandler(watchSignal, (watcher) => {
-      this.watchers.add(watcher);
-      void this.tellAll();
-    });
+    setHandler(pauseSignal, () => this.setPaused(true), descriptions.pause);
+    setHandler(resumeSignal, () => this.setPaused(false), descriptions.resume);
+    setHandler(
+      watchSignal,
+      (watcher) => {
+        this.watchers.add(watcher);
+        void this.tellAll();
+      },
+      descriptions.watch,
+    );
     upsertSearchAttributes([
       { key: attributes.stage, value: spec.stage },
       { key: attributes.run, value: run },

@@ -96,6 +96,12 @@ export async function activityResults(handle: WorkflowHandle): Promise<unknown[]
   );
 }
 
+/** Activities of a workflow's history that the UI can show only by their type's name. */
+export async function withoutSummary(client: Client, workflowId: string): Promise<string[]> {
+  const { events } = await client.workflow.getHandle(workflowId).fetchHistory();
+  return (events ?? []).flatMap(({ activityTaskScheduledEventAttributes: scheduled, userMetadata }) => (scheduled && !userMetadata?.summary ? [scheduled.activityType?.name ?? ''] : []));
+}
+
 /** Uniquely named inputs for `pipeline`, so that tests do not share artifacts. */
 export function freshRun(name: string): { preset: 'tiny'; name: string; seed: number; tokenize: { splitSeed: number } } {
   const seed = nextSeed++;

@@ -5,7 +5,7 @@ import type { TestWorkflowEnvironment } from '@temporalio/testing';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { taskQueues, type PipelineResult, type RunProgress } from '../../schemas/progress.ts';
 import { pauseSignal, resumeSignal, runProgressQuery } from '../../workflows/messages.ts';
-import { freshRun, listed, quiet, until } from './fixtures.ts';
+import { freshRun, listed, quiet, until, withoutSummary } from './fixtures.ts';
 import { startTemporal } from './temporalEnvironment.ts';
 import { withWorkers } from './testWorkers.ts';
 import { World } from './world.ts';
@@ -47,10 +47,12 @@ describe('pipeline', () => {
       for (const { artifact } of result.stages) {
         const child = await environment.client.workflow.getHandle(`saeflow/${artifact.stage}/${artifact.key.slice(0, 12)}`).describe();
         expect(child).toMatchObject({ type: artifact.stage, status: { name: 'COMPLETED' } });
+        expect(await withoutSummary(environment.client, child.workflowId)).toEqual([]);
       }
+      expect(await withoutSummary(environment.client, handle.workflowId)).toEqual([]);
       expect(await stagesOf(handle)).toMatchObject(Array.from({ length: 5 }, () => ({ state: 'done', label: '' })));
       const details = JSON.stringify(await handle.query('__temporal_workflow_metadata'));
-      expect(details).toContain('| trainTransformer | done | 100 % (60/60 steps)');
+      expect(details).toMatch(/5 of 5 stages finished.*\| \[trainTransformer\]\(\/namespaces\/default\/workflows\/saeflow%2FtrainTransformer%2F\w+\) \| done \| 100 % of 60 steps/);
       await until(async () => (await listed(environment.client, `SaeflowRun = 'five' AND SaeflowConfigHash = '${result.configHash}'`)).length === 6);
     }));
 
@@ -202,7 +204,7 @@ describe('pipeline', () => {
       const handle = await start({ ...freshRun('blocked'), execution: { shardAttempts: 1 } });
       const blocked = await until(async () => (await stagesOf(handle)).find(({ state }) => state === 'blocked'));
       expect(blocked).toMatchObject({ stage: 'tokenize', failedShards: 1 });
-      expect(JSON.stringify(await handle.query('__temporal_workflow_metadata'))).toContain(`1 parked: see \`${blocked.workflowId}\``);
+      expect(JSON.stringify(await handle.query('__temporal_workflow_metadata'))).toContain(`1 shard parked in [${blocked.workflowId}]`);
       await until(async () => (await listed(environment.client, "SaeflowRun = 'blocked' AND SaeflowFailedShards = 1 AND WorkflowType = 'pipeline'")).length === 1);
       world.failing.clear();
       await environment.client.workflow.getHandle(blocked.workflowId!).executeUpdate('retryFailedShards', { args: [{}] });
