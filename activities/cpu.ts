@@ -5,8 +5,9 @@ import { configHash } from '../data/configHash.ts';
 import { planStage } from '../data/plans.ts';
 import { findPreviousRun } from '../data/previousRun.ts';
 import type { FinishedRun } from '../data/report.ts';
+import { resolveTokenizer } from '../data/tokenizerFile.ts';
 import { changes, comparedKeys, type ComparedKeys, type PreviousRun, type SaeComparison } from '../schemas/comparison.ts';
-import { corpusConfig, pipelineConfig, type CorpusConfig, type PipelineConfig } from '../schemas/config.ts';
+import { corpusConfig, pipelineConfig, tokenizeConfig, type CorpusConfig, type PipelineConfig, type TokenizeConfig } from '../schemas/config.ts';
 import { stageResult, type StagePlan } from '../schemas/progress.ts';
 import type { ArtifactRef } from '../schemas/artifact.ts';
 import { stageSpec, type StageSpec } from '../schemas/stages.ts';
@@ -30,6 +31,11 @@ export function createCpuActivities(deps: ActivityDeps) {
 
     async resolveCorpus(input: CorpusConfig): Promise<CorpusRef> {
       return whileBeating(() => resolveCorpus(deps, corpusConfig.parse(input)));
+    },
+
+    /** Finds the file of an imported tokenizer and keeps it in the store. */
+    async resolveTokenizer(input: TokenizeConfig): Promise<TokenizeConfig> {
+      return whileBeating(() => resolveTokenizer(store, tokenizeConfig.parse(input), deps.cwd));
     },
 
     /** Finds the artifact of a spec, or says what is to be done for it. */

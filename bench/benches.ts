@@ -7,6 +7,7 @@ import { parity } from './parity.ts';
 import { saeStep } from './saeStep.ts';
 import { sample } from './sample.ts';
 import { startup } from './startup.ts';
+import { tokenize } from './tokenize.ts';
 import { transformerStep } from './transformerStep.ts';
 
-export const benches: Record<BenchName, Bench> = { 'transformer-step': transformerStep, 'sae-step': saeStep, sample, startup, memory, parity, float16 };
+export const benches: Record<BenchName, Bench> = { 'transformer-step': transformerStep, 'sae-step': saeStep, sample, tokenize, startup, memory, parity, float16 };

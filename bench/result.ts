@@ -8,8 +8,8 @@ const figures = {
   ours: positive,
   peer: positive,
   ratio: positive,
-  /** Of `ours` and `peer`. Of time and memory less is better; of what is learnt (the others) the ratio should be 1. */
-  unit: z.enum(['ms', 's', 'MB', 'MSE per component', 'features', 'share', 'nats per token']),
+  /** Of `ours` and `peer`. Of time and memory less is better, of a rate more; of what is learnt (the others) the ratio should be 1. */
+  unit: z.enum(['ms', 's', 'MB', 'MB/s', 'MSE per component', 'features', 'share', 'nats per token']),
   /** What `peer` is, with its version. */
   peerVersion: z.string().min(1),
 };
@@ -49,6 +49,11 @@ export type RecordedResult = z.infer<typeof recordedResult>;
 /** A comparison of two measures of which the smaller is better. */
 export function compare(name: string, unit: BenchCase['unit'], ours: number, peer: number, peerVersion: string, more: Pick<BenchCase, 'goal' | 'note'> = {}): BenchCase {
   return { name, ours: significant(ours), peer: significant(peer), ratio: significant(peer / ours), unit, peerVersion, ...more };
+}
+
+/** A comparison of two rates, of which the larger is better. */
+export function compareRates(name: string, unit: 'MB/s', ours: number, peer: number, peerVersion: string, more: Pick<BenchCase, 'goal' | 'note'> = {}): BenchCase {
+  return { name, ours: significant(ours), peer: significant(peer), ratio: significant(ours / peer), unit, peerVersion, ...more };
 }
 
 /** Bytes → MB. */

@@ -5,7 +5,8 @@ import { resolve } from 'node:path';
 import { glob, isDynamicPattern } from 'tinyglobby';
 import { corpusFileKind, DEMO_CORPUS_PATTERN, SUPPORTED_EXTENSIONS } from '../data/corpusFiles.ts';
 import { readDocuments } from '../data/documents.ts';
-import { createTokenizer } from '../data/tokenizer.ts';
+import { findTokenizer } from '../data/tokenizerFile.ts';
+import type { Tokenizer } from '../data/tokenizer.ts';
 import type { CorpusConfig, PipelineConfig } from '../schemas/config.ts';
 import { UserError } from '../schemas/errors.ts';
 import type { CorpusSize } from './estimates.ts';
@@ -42,6 +43,11 @@ export async function requireCorpus(patterns: readonly string[], cwd: string): P
   if (files.every(({ bytes }) => bytes === 0)) throw new UserError(`the corpus is empty: ${files.length === 1 ? files[0]!.path : `${files.length} files`} of 0 bytes`, 'Name files that hold text.');
 }
 
+/** The configuration with what the file of an imported tokenizer says: how many ids there are decides what a run costs. */
+export async function withTokenizer(config: PipelineConfig, cwd: string): Promise<PipelineConfig> {
+  return config.tokenize.tokenizer === 'gpt2' ? config : { ...config, tokenize: (await findTokenizer(config.tokenize, cwd)).config };
+}
+
 /** The corpus' size: looked at and sampled where it is there, else OpenWebText's documented one. */
 export async function lookAtCorpus(config: PipelineConfig, cwd: string): Promise<CorpusLook> {
   const { corpus, tokenize } = config;
@@ -59,7 +65,8 @@ export async function lookAtCorpus(config: PipelineConfig, cwd: string): Promise
   }
   const diskBytes = files.reduce((sum, { bytes }) => sum + bytes, 0);
   const textBytes = files.reduce((sum, { path, bytes }) => sum + bytes * (isCompressed(path) ? expansion : 1), 0);
-  const sample = await sampleTokens(files, corpus, tokenize.vocabSize);
+  const { tokenizer } = await findTokenizer(tokenize, cwd);
+  const sample = await sampleTokens(files, corpus, tokenizer);
   const tokens = textBytes / sample.bytesPerToken;
   return { size: sizeOf(diskBytes, textBytes, tokens, tokenize.heldOutFraction), source: `${files.length} files, ${sample.bytesPerToken.toFixed(2)} bytes a token in the first ${(sample.textBytes / 1e6).toFixed(1)} MB` };
 }
@@ -85,8 +92,7 @@ async function findFiles(patterns: readonly string[], cwd: string): Promise<Foun
   return found.sort((a, b) => (a.path < b.path ? -1 : 1));
 }
 
-async function sampleTokens(files: readonly FoundFile[], corpus: CorpusConfig, vocabSize: number): Promise<{ bytesPerToken: number; textBytes: number }> {
-  const tokenizer = createTokenizer(vocabSize);
+async function sampleTokens(files: readonly FoundFile[], corpus: CorpusConfig, tokenizer: Tokenizer): Promise<{ bytesPerToken: number; textBytes: number }> {
   let textBytes = 0;
   let tokens = 0;
   const parts = files.map(({ path }, fileIndex) => ({ fileIndex, name: path, path, byteStart: 0, byteEnd: null, lineMark: { byte: 0, lines: 0 } }));

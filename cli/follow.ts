@@ -9,7 +9,7 @@ import { UserError } from '../schemas/errors.ts';
 import type { PipelineResult } from '../schemas/progress.ts';
 import { freeBytes } from '../setup/cache.ts';
 import { workflowUrl } from './connection.ts';
-import { lookAtCorpus, requireCorpus } from './corpus.ts';
+import { lookAtCorpus, requireCorpus, withTokenizer } from './corpus.ts';
 import { Stopped } from './errors.ts';
 import { estimateStages } from './estimates.ts';
 import { formatBytes, formatDuration } from './format.ts';
@@ -119,10 +119,11 @@ async function requireInputs(config: PipelineConfig, { storeUri, worker, diskChe
   if (!worker) return;
   const cwd = process.cwd();
   await requireCorpus(config.corpus.paths, cwd);
+  const sized = await withTokenizer(config, cwd);
   if (config.corpus.paths.includes(DEMO_CORPUS_PATTERN)) await buildDemoCorpus({ onProgress: (message) => say(`demo corpus: ${message}`) });
   if (folder === undefined || !diskCheck) return;
-  const { size } = await lookAtCorpus(config, cwd);
-  const needed = estimateStages(config, size).reduce((sum, { bytes }) => sum + bytes, 0);
+  const { size } = await lookAtCorpus(sized, cwd);
+  const needed = estimateStages(sized, size).reduce((sum, { bytes }) => sum + bytes, 0);
   const free = await freeBytes(folder);
   if (needed <= free) return;
   // A run that goes on has much of it already.

@@ -8,6 +8,7 @@ import type { ArtifactStore } from './artifactStore.ts';
 import { finishSite } from './dashboardSite.ts';
 import { requireDocuments } from './documents.ts';
 import { promptPlanOf } from './plans.ts';
+import { tokenizerFiles } from './tokenizerFile.ts';
 
 export interface Finished {
   files: FileEntry[];
@@ -37,7 +38,7 @@ interface Whole {
 async function finish(store: ArtifactStore, id: ArtifactId, spec: Awaited<ReturnType<typeof readSpec>>, receipts: Receipt[]): Promise<Whole> {
   switch (spec.stage) {
     case 'tokenize':
-      return { metrics: await finishTokens(store, id, spec, receipts) };
+      return { files: await tokenizerFiles(store, id, spec.config.tokenize), metrics: await finishTokens(store, id, spec, receipts) };
     case 'sampleActivations': {
       // of the shards that were made: what an operator skipped was not read
       const coverage = await (await promptPlanOf(store, spec)).coverage(new Set(receipts.map(({ shard }) => shard)));

@@ -3,9 +3,11 @@ import { createHash } from 'node:crypto';
 import { pipelineConfig, type PipelineConfig } from '../schemas/config.ts';
 import { canonicalJson, fieldsInsideKey } from '../schemas/keys.ts';
 
-/** SHA-256 over all that affects results, and the corpus' paths: equal for runs that make the same things from files of the same names. */
+/** SHA-256 over all that affects results, and the paths of the corpus and of an imported tokenizer: equal for runs that make the same things from files of the same names. */
 export function configHash(config: PipelineConfig): string {
-  return createHash('sha256').update(canonicalJson([fieldsInsideKey(pipelineConfig, config), config.corpus.paths])).digest('hex');
+  const { tokenizer } = config.tokenize;
+  const files = [config.corpus.paths, ...(tokenizer === 'gpt2' ? [] : [tokenizer.file])];
+  return createHash('sha256').update(canonicalJson([fieldsInsideKey(pipelineConfig, config), ...files])).digest('hex');
 }
 
 /** The id of a run's workflow: the same request twice is the same workflow. */

@@ -11,7 +11,8 @@ import type { ArtifactStore } from './artifactStore.ts';
 import { evaluationOf, type Evaluation, type EvaluationSums } from './evaluation.ts';
 import { rowsOf, specOf } from './inputs.ts';
 import { decodeSafetensors } from './safetensors.ts';
-import { createTokenizer } from './tokenizer.ts';
+import type { Tokenizer } from './tokenizer.ts';
+import { openTokenizer } from './tokenizerFile.ts';
 
 const numbered = (folder: string, index: number) => `${folder}/${String(index).padStart(5, '0')}.json`;
 
@@ -31,7 +32,8 @@ export function blockReceipt(shards: number, block: number): number {
 
 /** Writes index.json, vocabulary.json and run.json from the parts in the store; returns them as files of the artifact. */
 export async function finishSite(store: ArtifactStore, id: ArtifactId, spec: SpecOf<'exportDashboard'>, receipts: Receipt[]): Promise<{ files: FileEntry[]; metrics: Record<string, number> }> {
-  const tokenizeSpec = await specOf(store, { stage: 'tokenize', key: spec.inputs.tokenize }, 'tokenize');
+  const tokenizeId: ArtifactId = { stage: 'tokenize', key: spec.inputs.tokenize };
+  const tokenizer = await openTokenizer(store, tokenizeId, (await specOf(store, tokenizeId, 'tokenize')).config.tokenize);
   const saeSpec = await specOf(store, { stage: 'trainSae', key: spec.inputs.trainSae }, 'trainSae');
   const read = receipts.filter(({ metrics }) => metrics['tokens'] !== undefined);
   const blocks = receipts.filter(({ metrics }) => metrics['features'] !== undefined);
@@ -43,7 +45,7 @@ export async function finishSite(store: ArtifactStore, id: ArtifactId, spec: Spe
   const files: FileEntry[] = [];
   const put = async (path: string, value: unknown) => files.push({ path, ...(await store.put(artifactPath(id, path), Buffer.from(JSON.stringify(value)))) });
   await put('site/data/index.json', featureIndex.parse(index));
-  await put('site/data/vocabulary.json', vocabularyOf(tokenizeSpec.config.tokenize.vocabSize));
+  await put('site/data/vocabulary.json', vocabularyOf(tokenizer));
   await put('site/data/run.json', runPage.parse(page));
   const { losses, ...rest } = evaluation;
   return { files, metrics: { ...rest, lossClean: losses.clean, lossReconstructed: losses.reconstructed, lossZero: losses.zero, lossMean: losses.mean, ...counts } };
@@ -93,9 +95,8 @@ function countFeatures({ density }: FeatureIndex): { alive: number; dead: number
   return { alive: density.length - dead - ultraLow, dead, ultraLow };
 }
 
-function vocabularyOf(vocabSize: number) {
-  const tokenizer = createTokenizer(vocabSize);
-  const tokens = Array.from({ length: vocabSize }, (_, token) => Buffer.from(tokenizer.tokenBytes(token)).toString('latin1'));
+function vocabularyOf(tokenizer: Tokenizer) {
+  const tokens = Array.from({ length: tokenizer.vocabSize }, (_, token) => Buffer.from(tokenizer.tokenBytes(token)).toString('latin1'));
   return vocabulary.parse({ eot: tokenizer.eot, tokens });
 }
 

@@ -11,6 +11,7 @@ import { planCorpusShards } from './corpusShards.ts';
 import { heldOutWindows } from './heldOut.ts';
 import { manifestOf, specOf } from './inputs.ts';
 import { PromptPlan } from './promptPlan.ts';
+import { copyTokenizer } from './tokenizerFile.ts';
 
 /** Where resolveCorpus keeps the list of files a corpus key stands for. */
 export function corpusPath(key: string): string {
@@ -49,7 +50,9 @@ export async function planStage(store: ArtifactStore, spec: StageSpec): Promise<
 async function planTokenize(store: ArtifactStore, spec: SpecOf<'tokenize'>): Promise<number> {
   const files = z.array(corpusFile).parse(JSON.parse(Buffer.from(await store.get(corpusPath(spec.inputs.corpus))).toString()));
   const shards = planCorpusShards(files, spec.config.tokenize.shardBytes);
-  await store.putIfAbsent(artifactPath({ stage: 'tokenize', key: specKey(spec) }, 'plan.json'), Buffer.from(JSON.stringify(shards)));
+  const id = { stage: spec.stage, key: specKey(spec) };
+  await copyTokenizer(store, id, spec.config.tokenize);
+  await store.putIfAbsent(artifactPath(id, 'plan.json'), Buffer.from(JSON.stringify(shards)));
   return shards.length;
 }
 

@@ -1,7 +1,7 @@
 // The configuration of a run, stage by stage: the only place where defaults live. Defaults are those of the reference
 // code [S] (shehper/sparse-dictionary-learning) and nanoGPT [N] where these give one; presets/ override them.
 import { z } from 'zod';
-import { outsideKey } from './keys.ts';
+import { outsideKey, sha256Hex } from './keys.ts';
 
 const positive = z.int().positive();
 const fraction = z.number().min(0).max(1);
@@ -19,16 +19,43 @@ export const corpusConfig = z.strictObject({
   maxBadFraction: fraction.default(0),
 });
 
-export const tokenizeConfig = z.strictObject({
-  tokenizer: z.literal('gpt2').default('gpt2'),
-  /** Ids the tokenizer uses: 50257 is all of GPT-2; N smaller keeps the first N-1 merges and end of text. */
-  vocabSize: z.int().min(257).max(50257).default(50257),
-  /** Share of documents held out of all training [N]. */
-  heldOutFraction: z.number().gt(0).lt(1).default(0.0005),
-  splitSeed: z.int().nonnegative().default(2357),
-  /** Corpus bytes a shard covers: bounds a worker's memory at a few times this. */
-  shardBytes: positive.default(64 * 2 ** 20),
+/** GPT-2's ids, end of text included. */
+const gpt2VocabSize = 50_257;
+const pathOfJson = z.string().regex(/\.json$/, 'not the path of a tokenizer.json');
+
+/** Somebody else's tokenizer: a byte-level BPE tokenizer.json of Hugging Face's tokenizers. */
+const importedTokenizer = z.strictObject({
+  /** A path, or a file: or s3: URI, that the worker can read when the run starts. Content, not place, decides the key. */
+  file: outsideKey(pathOfJson),
+  /** Of the file. Found when the run starts; when given, the file must have it. */
+  sha256: sha256Hex.optional(),
 });
+
+export const tokenizeConfig = z
+  .strictObject({
+    /** `gpt2`, or the path of a tokenizer.json. */
+    tokenizer: z
+      .union([z.literal('gpt2'), pathOfJson.transform((file): z.infer<typeof importedTokenizer> => ({ file })), importedTokenizer], { error: 'use gpt2, or the path of a tokenizer.json, or {file, sha256}' })
+      .default('gpt2'),
+    /** Ids the tokenizer uses: 50257 is all of GPT-2; N smaller keeps the first N-1 merges and end of text. A tokenizer.json brings its own number. */
+    vocabSize: z.int().min(257).max(2 ** 21).default(gpt2VocabSize),
+    /** The name of the token that ends a document, of a tokenizer.json; absent: <|endoftext|>. */
+    endOfText: z.string().min(1).optional(),
+    /** Share of documents held out of all training [N]. */
+    heldOutFraction: z.number().gt(0).lt(1).default(0.0005),
+    splitSeed: z.int().nonnegative().default(2357),
+    /** Corpus bytes a shard covers: bounds a worker's memory at a few times this. */
+    shardBytes: positive.default(64 * 2 ** 20),
+  })
+  .superRefine(({ tokenizer, vocabSize, endOfText }, context) => {
+    if (tokenizer !== 'gpt2') return;
+    if (vocabSize > gpt2VocabSize) {
+      context.addIssue({ code: 'custom', path: ['vocabSize'], message: `GPT-2 has ${gpt2VocabSize} ids: use that or fewer` });
+    }
+    if (endOfText !== undefined) {
+      context.addIssue({ code: 'custom', path: ['endOfText'], message: 'GPT-2 has its own, <|endoftext|>: leave endOfText out, or name a tokenizer.json in tokenizer' });
+    }
+  });
 
 export const architectureConfig = z
   .strictObject({

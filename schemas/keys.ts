@@ -2,6 +2,9 @@
 // by annotation on the schema; a field nobody classified is inside the key, so forgetting costs a re-run, never a wrong hit.
 import { z } from 'zod';
 
+/** A SHA-256 in hexadecimal. */
+export const sha256Hex = z.string().regex(/^[0-9a-f]{64}$/, 'not a SHA-256: 64 hexadecimal digits');
+
 /**
  * Marks a field as not affecting the result (queue, concurrency, retries, locations): it stays outside artifact keys.
  *
@@ -30,6 +33,10 @@ export function fieldsInsideKey(schema: z.ZodType, value: unknown): unknown {
   const inner = unwrap(schema);
   if (inner instanceof z.ZodArray && Array.isArray(value)) {
     return value.map((element) => fieldsInsideKey(inner.element as z.ZodType, element));
+  }
+  if (inner instanceof z.ZodUnion) {
+    const option = (inner.options as z.ZodType[]).find((candidate) => candidate.safeParse(value).success);
+    return option === undefined ? value : fieldsInsideKey(option, value);
   }
   if (!(inner instanceof z.ZodObject) || typeof value !== 'object' || value === null) return value;
   const shape = inner.shape as Record<string, z.ZodType>;

@@ -10,6 +10,7 @@ import {
   tokenizeConfig,
   transformerTrainingConfig,
 } from './config.ts';
+import { sha256Hex } from './keys.ts';
 
 export const stageNames = ['tokenize', 'trainTransformer', 'sampleActivations', 'trainSae', 'exportDashboard'] as const;
 export const stageName = z.enum(stageNames);
@@ -23,8 +24,7 @@ export const stageVersions: Record<StageName, number> = {
   exportDashboard: 2,
 };
 
-/** A SHA-256 in hexadecimal. */
-export const sha256Hex = z.string().regex(/^[0-9a-f]{64}$/, 'not a SHA-256: 64 hexadecimal digits');
+export { sha256Hex };
 
 const seed = z.int().nonnegative();
 

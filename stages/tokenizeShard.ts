@@ -4,7 +4,7 @@ import { artifactPath } from '../data/artifact.ts';
 import { corpusShard } from '../data/corpusShards.ts';
 import { emptyReadStats, readDocuments, type Document } from '../data/documents.ts';
 import { decodeTokens, encodeTokenShard } from '../data/tokenShard.ts';
-import { createTokenizer } from '../data/tokenizer.ts';
+import { openTokenizer } from '../data/tokenizerFile.ts';
 import type { FileEntry, Receipt } from '../schemas/artifact.ts';
 import { UserError } from '../schemas/errors.ts';
 import type { ArtifactId } from '../schemas/stages.ts';
@@ -20,7 +20,7 @@ export async function tokenizeShard(id: ArtifactId, shard: number, context: JobC
   const part = plan[shard];
   if (part === undefined) throw new UserError(`shard ${shard} is not in the plan of ${plan.length} shards`, 'Use a shard number below that.');
   const stats = emptyReadStats();
-  const tokenizer = createTokenizer(config.tokenize.vocabSize);
+  const tokenizer = await openTokenizer(store, id, config.tokenize);
   const documents = withProgress(readDocuments(part, config.corpus, stats), part.bytes, context);
   const encoded = await encodeTokenShard(documents, tokenizer, config.tokenize);
 

@@ -11,6 +11,7 @@ export const short = {
 };
 export const scan = {
   resolveCorpus: proxyActivities<Pick<CpuActivities, 'resolveCorpus'>>({ ...policies.scan, summary: 'find and hash the corpus' }).resolveCorpus,
+  resolveTokenizer: proxyActivities<Pick<CpuActivities, 'resolveTokenizer'>>({ ...policies.scan, summary: 'find and hash the tokenizer' }).resolveTokenizer,
   commitStage: proxyActivities<Pick<CpuActivities, 'commitStage'>>({ ...policies.scan, summary: 'commit: write the manifest' }).commitStage,
   publishRun: proxyActivities<Pick<CpuActivities, 'publishRun'>>({ ...policies.scan, summary: 'write the report and the pages' }).publishRun,
 };

@@ -1,5 +1,6 @@
 // The whole run on one screen: five stages, each found in the store or made by a child workflow of its own.
 import { workflowInfo } from '@temporalio/workflow';
+import type { PipelineConfig } from '../schemas/config.ts';
 import type { PipelineResult } from '../schemas/progress.ts';
 import { resolveInput } from '../presets/resolve.ts';
 import { scan, short } from './activityProxies.ts';
@@ -21,7 +22,7 @@ export async function pipeline(input?: unknown): Promise<PipelineResult> {
   run.identify(configHash);
 
   const corpus = await scan.resolveCorpus(config.corpus);
-  const tokens = await run.stage(tokenizeSpec(config, corpus.key));
+  const tokens = await run.stage(tokenizeSpec(await withTokenizer(config), corpus.key));
   const tokenize = tokens.artifact.key;
 
   const model = await run.stage(transformerSpec(config, { tokenize }));
@@ -46,4 +47,9 @@ export async function pipeline(input?: unknown): Promise<PipelineResult> {
   const { workflowId } = workflowInfo();
   const { reportUri } = await scan.publishRun({ run: config.name, configHash, config, stages, workflowId, finishedAt: new Date().toISOString(), changes });
   return { run: config.name, configHash, stages, reportUri, changes };
+}
+
+/** The configuration with what only the file of an imported tokenizer can tell: its hash, and the number of its ids. */
+async function withTokenizer(config: PipelineConfig): Promise<PipelineConfig> {
+  return config.tokenize.tokenizer === 'gpt2' ? config : { ...config, tokenize: await scan.resolveTokenizer(config.tokenize) };
 }

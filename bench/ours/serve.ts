@@ -10,10 +10,15 @@ export interface StepOutcome {
   note?: string;
 }
 
-/** Serves `step` until stdin ends. Nothing else may write to stdout. */
+/** Serves `step`, which computes on `backend`. */
 export async function serveSide(backend: LoadedBackend, step: (index: number) => StepOutcome | Promise<StepOutcome>): Promise<void> {
+  await serve({ version: `${backend.name} ${backend.tensorflowVersion}`, threads: backend.threads }, step);
+}
+
+/** Serves `step` until stdin ends. Nothing else may write to stdout. */
+export async function serve(about: Pick<Ready, 'version' | 'threads'>, step: (index: number) => StepOutcome | Promise<StepOutcome>): Promise<void> {
   const say = (message: Ready | Ran) => process.stdout.write(`${JSON.stringify(message)}\n`);
-  say({ type: 'ready', version: `${backend.name} ${backend.tensorflowVersion}`, threads: backend.threads });
+  say({ type: 'ready', ...about });
   let index = 0;
   for await (const line of createInterface({ input: process.stdin })) {
     const { steps } = toSide.parse(JSON.parse(line));

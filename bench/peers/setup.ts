@@ -1,5 +1,5 @@
-// The Python peers of the benches, in a virtual environment of their own in the cache: nobody who only runs the project
-// downloads PyTorch. Made once, when a bench first needs a peer.
+// The Python peers of the benches, in virtual environments of their own in the cache: nobody who only runs the project
+// downloads PyTorch, and nobody who only measures tokenizing. Made once, when a bench first needs its peers.
 import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
@@ -8,27 +8,45 @@ import { UserError } from '../../schemas/errors.ts';
 import { buildOnce, cacheDirectory, formatBytes, requireFreeBytes, type Environment } from '../../setup/cache.ts';
 import { CommandError, findOnPath, runCommand, tryCommand } from '../../setup/command.ts';
 
-const requirements = fileURLToPath(new URL('./requirements.txt', import.meta.url));
+/** Peers that are installed together. */
+export interface Peers {
+  requirements: string;
+  /** In words. */
+  what: string;
+  downloadBytes: number;
+  installedBytes: number;
+}
+
 /** Measured: PyTorch from PyPI needs its CUDA libraries to be imported, with or without a GPU. */
-const downloadBytes = 3.5e9;
-const installedBytes = 6.7e9;
+export const trainingPeers: Peers = {
+  requirements: fileURLToPath(new URL('./requirements.txt', import.meta.url)),
+  what: 'PyTorch, SAELens, dictionary_learning',
+  downloadBytes: 3.5e9,
+  installedBytes: 6.7e9,
+};
+export const tokenizerPeers: Peers = {
+  requirements: fileURLToPath(new URL('./requirements-tokenize.txt', import.meta.url)),
+  what: 'tiktoken, tokenizers',
+  downloadBytes: 20e6,
+  installedBytes: 80e6,
+};
 /** NumPy 2.4 needs it. */
 const oldestPython = [3, 11] as const;
 
 /**
  * The interpreter that has the peers: `SAEFLOW_PEERS_PYTHON` when set, else that of the virtual environment in the cache,
- * which is made from requirements.txt when it is not there.
+ * which is made from the peers' requirements when it is not there.
  *
  * @throws UserError when Python is missing or too old, the disk too small or the registry out of reach.
  */
-export async function peersPython(log: (line: string) => void, env: Environment = process.env): Promise<string> {
+export async function peersPython(log: (line: string) => void, env: Environment = process.env, peers: Peers = trainingPeers): Promise<string> {
   if (env['SAEFLOW_PEERS_PYTHON']) return env['SAEFLOW_PEERS_PYTHON'];
   const python = findOnPath('python3', env);
   if (python === undefined) throw new UserError('the peers of the benches need Python 3, and there is none on the PATH', 'apt-get install -y python3 python3-venv, or set SAEFLOW_PEERS_PYTHON.');
   const version = await pythonVersion(python, env);
-  const hash = createHash('sha256').update(readFileSync(requirements)).digest('hex').slice(0, 12);
+  const hash = createHash('sha256').update(readFileSync(peers.requirements)).digest('hex').slice(0, 12);
   const path = join(cacheDirectory(env), 'bench-peers', `python${version}-${hash}`);
-  await buildOnce(path, (staging) => install(python, staging, env, log), log);
+  await buildOnce(path, (staging) => install(peers, python, staging, env, log), log);
   // A virtual environment may be moved: its interpreter finds its packages from where it lies. Its scripts are not used.
   return join(path, 'bin', 'python');
 }
@@ -41,9 +59,9 @@ async function pythonVersion(python: string, env: Environment): Promise<string> 
   throw new UserError(`the peers of the benches need Python ${oldestPython.join('.')} or newer; ${python} is ${stdout.trim() || 'no Python that runs'}`, 'Put a newer python3 first on the PATH, or set SAEFLOW_PEERS_PYTHON.');
 }
 
-async function install(python: string, staging: string, env: Environment, log: (line: string) => void): Promise<void> {
+async function install({ requirements, what, downloadBytes, installedBytes }: Peers, python: string, staging: string, env: Environment, log: (line: string) => void): Promise<void> {
   await requireFreeBytes(dirname(staging), installedBytes + downloadBytes, 'Installing the peers of the benches');
-  log(`Installing the peers of the benches (PyTorch, SAELens, dictionary_learning) into ${dirname(staging)}: about ${formatBytes(downloadBytes)} to download, ${formatBytes(installedBytes)} on disk, once`);
+  log(`Installing the peers of the benches (${what}) into ${dirname(staging)}: about ${formatBytes(downloadBytes)} to download, ${formatBytes(installedBytes)} on disk, once`);
   const interpreter = join(staging, 'bin', 'python');
   try {
     await runCommand(python, ['-m', 'venv', staging], { env });
@@ -52,6 +70,6 @@ async function install(python: string, staging: string, env: Environment, log: (
     await runCommand(interpreter, ['-m', 'pip', 'check', '--disable-pip-version-check'], options);
   } catch (error) {
     if (!(error instanceof CommandError)) throw error;
-    throw new UserError(`the peers of the benches could not be installed: ${error.message}`, 'apt-get install -y python3-venv; check that pip reaches its registry; or set SAEFLOW_PEERS_PYTHON to an interpreter that has bench/peers/requirements.txt.', { cause: error });
+    throw new UserError(`the peers of the benches could not be installed: ${error.message}`, 'apt-get install -y python3-venv; check that pip reaches its registry; or set SAEFLOW_PEERS_PYTHON to an interpreter that has bench/peers/requirements*.txt.', { cause: error });
   }
 }

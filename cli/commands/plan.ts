@@ -2,7 +2,7 @@
 import { Command } from 'commander';
 import { openStore } from '../../data/artifactStore.ts';
 import { freeBytes } from '../../setup/cache.ts';
-import { lookAtCorpus } from '../corpus.ts';
+import { lookAtCorpus, withTokenizer } from '../corpus.ts';
 import { knownDevices } from '../devices.ts';
 import { resolveConfig, type ConfigOptions } from '../input.ts';
 import { buildPlan, describePlan } from '../plan.ts';
@@ -20,7 +20,7 @@ export function planCommand(): Command {
   addExamples(command, 'plan --preset monosemantic', 'plan small --corpus corpus.jsonl', 'plan demo --json');
   return command.action(async (preset: string | undefined, options: ConfigOptions & { json?: boolean; store?: string }) => {
     const chosen = preset ?? options.preset;
-    const config = resolveConfig({ ...options, ...(chosen === undefined ? {} : { preset: chosen }) });
+    const config = await withTokenizer(resolveConfig({ ...options, ...(chosen === undefined ? {} : { preset: chosen }) }), process.cwd());
     const corpus = await lookAtCorpus(config, process.cwd());
     const folder = storeFolder(openStore(storeUri(options.store)));
     const plan = buildPlan(config, corpus, knownDevices(), folder === undefined ? undefined : await freeBytes(folder));

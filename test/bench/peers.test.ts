@@ -45,9 +45,12 @@ describe('the peers of the benches', () => {
     expect(readdirSync(join(cache, 'bench-peers'))).toEqual([]);
   });
 
-  it('are pinned, every one', () => {
-    const lines = readFileSync(new URL('../../bench/peers/requirements.txt', import.meta.url), 'utf8').split('\n').filter((line) => line !== '' && !line.startsWith('#'));
+  it.each([
+    ['requirements.txt', ['torch', 'numpy', 'safetensors', 'sae-lens', 'dictionary-learning']],
+    ['requirements-tokenize.txt', ['tiktoken', 'tokenizers']],
+  ])('are pinned, every one of %s', (file, named) => {
+    const lines = readFileSync(new URL(`../../bench/peers/${file}`, import.meta.url), 'utf8').split('\n').filter((line) => line !== '' && !line.startsWith('#'));
     expect(lines.filter((line) => !/^[a-z0-9-]+==[0-9][0-9a-z.]*$/.test(line))).toEqual([]);
-    expect(lines.map((line) => line.split('==')[0])).toEqual(expect.arrayContaining(['torch', 'numpy', 'safetensors', 'sae-lens', 'dictionary-learning']));
+    expect(lines.map((line) => line.split('==')[0])).toEqual(expect.arrayContaining(named));
   });
 });

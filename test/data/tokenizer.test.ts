@@ -1,26 +1,52 @@
-// The tokenizer against Python tiktoken's own answers, its shortcuts against its WASM core, and its round trip.
+// The tokenizer against Python tiktoken's own answers, against tiktoken's WebAssembly core, and its round trip.
+import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import fc from 'fast-check';
 import { Tiktoken } from 'tiktoken/lite';
 import { describe, expect, it } from 'vitest';
-import { createTokenizer } from '../../data/tokenizer.ts';
+import { buildDemoCorpus } from '../../data/demoCorpus.ts';
+import { createTokenizer, type Tokenizer } from '../../data/tokenizer.ts';
 import { UserError } from '../../schemas/errors.ts';
 
+interface Answers<Kind> {
+  full: Kind;
+  cut: Kind;
+}
 interface Oracle {
-  fullVocabSize: number;
-  cutVocabSize: number;
   cases: { text: string; full: number[]; cut: number[] }[];
 }
-const oracle = JSON.parse(readFileSync(new URL('../oracle/tokenizer.json', import.meta.url), 'utf8')) as Oracle;
+interface Hashes {
+  contexts: string[];
+  block: number;
+  unicode: string[];
+  longRuns: Answers<{ text: string; times: number; sha256: string }[]>;
+  demoCorpus: Answers<{ corpusSha256: string; tokens: number; sha256: string }>;
+}
+const read = (name: string) => readFileSync(new URL(`../oracle/${name}.json`, import.meta.url), 'utf8');
+const oracle = JSON.parse(read('tokenizer')) as Oracle;
+const hashes = JSON.parse(read('tokenizerHashes')) as Hashes;
 const full = createTokenizer(50_257);
 const cut = createTokenizer(8_192);
+const both = [
+  { name: 'whole vocabulary', tokenizer: full, answer: 'full' as const },
+  { name: 'cut to 8,192', tokenizer: cut, answer: 'cut' as const },
+];
 
-describe('against Python tiktoken (test/oracle/tokenizer.py)', () => {
-  it.each([
-    { name: 'whole vocabulary', tokenizer: full, answer: 'full' as const },
-    { name: 'cut to 8,192', tokenizer: cut, answer: 'cut' as const },
-  ])('$name: every awkward text has the same ids, and comes back', ({ tokenizer, answer }) => {
+/** As test/oracle/tokenizer.py hashes: uint16, little-endian, 65535 after each text. */
+function hashOf(texts: Iterable<string>, tokenizer: Tokenizer): { tokens: number; sha256: string } {
+  const hash = createHash('sha256');
+  let tokens = 0;
+  for (const text of texts) {
+    const ids = tokenizer.encode(text);
+    tokens += ids.length;
+    hash.update(ids).update('\xff\xff', 'latin1');
+  }
+  return { tokens, sha256: hash.digest('hex') };
+}
+
+describe.each(both)('against Python tiktoken (test/oracle/tokenizer.py), $name', ({ tokenizer, answer }) => {
+  it('every awkward text has the same ids, and comes back', () => {
     expect(oracle.cases.length).toBeGreaterThan(200);
     for (const { text, [answer]: ids } of oracle.cases) {
       expect([...tokenizer.encode(text)], JSON.stringify(text.slice(0, 80))).toEqual(ids);
@@ -28,27 +54,40 @@ describe('against Python tiktoken (test/oracle/tokenizer.py)', () => {
     }
   });
 
-  it('all texts in one, so that cached and uncached stretches alternate, give the ids of tiktoken’s core', () => {
-    const text = oracle.cases.map((entry) => entry.text).filter((part) => part.length < 200).join(' . ').repeat(3);
-    expect(full.encode(text)).toEqual(coreEncode(text));
+  it.each(hashes.longRuns[answer])('a run of 20,000 has the same ids: $text', ({ text, times, sha256 }) => {
+    expect(hashOf([text.repeat(times)], tokenizer).sha256).toBe(sha256);
+  });
+
+  it('the whole demo corpus has the same ids', async () => {
+    const { file, sha256 } = await buildDemoCorpus();
+    const texts = readFileSync(file, 'utf8').trimEnd().split('\n').map((line) => (JSON.parse(line) as { text: string }).text);
+    expect({ corpusSha256: sha256, ...hashOf(texts, tokenizer) }).toEqual(hashes.demoCorpus[answer]);
   });
 });
 
-describe('shortcuts', () => {
-  it('every character of the plane that has its class from this engine is classed as by tiktoken', () => {
-    const strangers: string[] = [];
-    for (let code = 0; code < 0x10000; code++) {
-      if (code >= 0xd800 && code < 0xe000) continue;
-      const character = String.fromCharCode(code);
-      // The neighbours tell letter, number, space and other apart by where pieces end.
-      const text = `a${character}a 1${character}1 .${character}. ${character}${character} x`;
-      if (Buffer.compare(Buffer.from(full.encode(text).buffer), Buffer.from(coreEncode(text).buffer)) !== 0) strangers.push(code.toString(16));
-    }
+describe('all of Unicode', () => {
+  it('has the ids of Python tiktoken: each character alone, in words, among digits and signs, and beside white space', { timeout: 300_000 }, () => {
+    const contexts = hashes.contexts.map((context) => context.split('{c}'));
+    const strangers = hashes.unicode.flatMap((expected, index) => {
+      const codes = Array.from({ length: hashes.block }, (_, offset) => index * hashes.block + offset).filter((code) => code < 0xd800 || code >= 0xe000);
+      const texts = codes.flatMap((code) => contexts.map((parts) => parts.join(String.fromCodePoint(code))));
+      return hashOf(texts, full).sha256 === expected ? [] : [`U+${(index * hashes.block).toString(16)}`];
+    });
     expect(strangers).toEqual([]);
   });
+});
 
-  it('any mixture of words, scripts and white space has the ids of tiktoken’s core', () => {
-    const fragment = fc.constantFrom('the', ' cat', "'s", "'", '  ', '\n', '\n\n', '\t', '\u00a0', '\u0085', '\u3000', 'Größe', ' Привет', '日本', '。', '12', ' 3', '٣', '...', ' -', '\ufeff', '👍🏽', '\u0301', '\u1c80', 'ꟲ', '𞤀');
+describe('against tiktoken’s WebAssembly core', () => {
+  it('all texts in one, twice, so that known and new pieces alternate', () => {
+    const text = oracle.cases.map((entry) => entry.text).filter((part) => part.length < 200).join(' . ').repeat(2);
+    expect(full.encode(text)).toEqual(coreEncode(text));
+  });
+
+  it('any mixture of words, scripts and white space', () => {
+    const fragment = fc.constantFrom(
+      'the', ' cat', "'s", "'", "'re", "'l", '’s', '  ', '\n', '\r\n', '\n\n', '\t', '\u00a0', '\u0085', '\u3000', 'Größe', ' Привет', '日本', '。', '12', ' 3', '٣', '...', ' -',
+      '\ufeff', '👍🏽', '👨‍👩‍👧', '\u0301', '\u1c80', 'ꟲ', '𞤀', 'שלום', 'مرحبا', 'क्षि', '\0', '\u200d', '\ud83d', '\udc00', '<|endoftext|>', 'x'.repeat(60), ' '.repeat(150), 'ab'.repeat(90),
+    );
     fc.assert(
       fc.property(fc.array(fc.oneof(fragment, fc.string({ unit: 'binary', maxLength: 3 })), { maxLength: 60 }), (parts) => {
         const text = parts.join('');
@@ -57,11 +96,33 @@ describe('shortcuts', () => {
       { numRuns: 500 },
     );
   });
+});
 
-  it('a word of a million letters and a megabyte of blank lines are tokenized, and come back', () => {
-    const word = Array.from({ length: 1_000_000 }, (_, i) => 'acgt'[(i * i * 7 + (i >> 3)) & 3]).join('');
-    const text = `${word} ${'\n'.repeat(1_000_000)}x`;
-    expect(full.decode(full.encode(text))).toBe(text);
+describe('texts of a megabyte', () => {
+  it.each([
+    ['one letter', 'a'.repeat(1_000_000)],
+    ['spaces', ' '.repeat(1_000_000)],
+    ['blank lines before a word', `${'\n'.repeat(1_000_000)}x`],
+    ['letters without pattern', Array.from({ length: 1_000_000 }, (_, i) => 'acgt'[(i * i * 7 + (i >> 3)) & 3]).join('')],
+    ['a lone apostrophe before each letter', "'x".repeat(500_000)],
+    ['characters of four bytes', '👍'.repeat(250_000)],
+  ])('%s is tokenized, and comes back', (_, text) => {
+    expect(full.decode(full.encode(text)) === text).toBe(true);
+  });
+
+  it('a text after a long one has its own ids only', () => {
+    full.encode('日'.repeat(300_000));
+    expect(full.encode('Hello world')).toEqual(Uint16Array.of(15496, 995));
+    expect(full.encode('')).toHaveLength(0);
+  });
+
+  it('more different words than are remembered are tokenized like the first', () => {
+    const words = Array.from({ length: 300_000 }, (_, i) => ` w${i.toString(36)}ü`);
+    const tokenizer = createTokenizer(50_257);
+    tokenizer.encode(words.join(''));
+    const last = words.slice(-1_000).join('');
+    expect(tokenizer.encode(last)).toEqual(coreEncode(last));
+    expect(tokenizer.encode(words[0]!)).toEqual(coreEncode(words[0]!));
   });
 });
 
@@ -85,7 +146,7 @@ describe('round trip', () => {
   });
 
   it('a lone surrogate counts as U+FFFD', () => {
-    expect(full.encode('a\ud83dz')).toEqual(full.encode('a\ufffdz'));
+    for (const lone of ['\ud83d', '\udc00', '\udc00\ud83d']) expect(full.encode(`a${lone}z`)).toEqual(full.encode(`a${'\ufffd'.repeat(lone.length)}z`));
   });
 });
 

@@ -1,4 +1,5 @@
-"""Makes tokenizer.json beside this file: what OpenAI's own tiktoken (Python) answers for awkward texts.
+"""Makes tokenizer.json and tokenizerHashes.json beside this file: what OpenAI's own tiktoken (Python) answers for
+awkward texts, and hashes of its answers for all of Unicode, for long runs and for the demo corpus.
 
     python3 -m venv venv && venv/bin/pip install tiktoken==0.14.0
     venv/bin/python test/oracle/tokenizer.py
@@ -6,10 +7,13 @@
 Ranks come from the npm package tiktoken in node_modules (no download); the pattern is Python tiktoken's own.
 """
 import base64
+import hashlib
 import json
+import os
 import pathlib
 import platform
 import random
+from array import array
 
 import tiktoken
 from tiktoken_ext import openai_public
@@ -61,12 +65,63 @@ def answer(vocab_size, texts):
     return [encoder.encode_ordinary(text) for text in texts]
 
 
+# Each character alone, among letters, digits and signs, beside white space, and after an apostrophe.
+CONTEXTS = ["{c}", "a{c}a 1{c}1 .{c}. {c}{c} x", " {c}  {c}\n{c}\n\n{c}\u0301 '{c}s'{c}  "]
+BLOCK = 0x1000
+# Longer than any natural word; as long as merging takes a reasonable time where it is quadratic.
+LONG = 20_000
+
+
+def unicode_hashes(encoder):
+    """SHA-256 over the ids (uint16, little-endian; 65535 after each text) of every character in every context, by block."""
+    hashes = []
+    for first in range(0, 0x110000, BLOCK):
+        characters = [chr(code) for code in range(first, first + BLOCK) if not 0xD800 <= code < 0xE000]
+        texts = [context.replace("{c}", character) for character in characters for context in CONTEXTS]
+        hashes.append(hash_of(encoder.encode_ordinary_batch(texts)))
+    return hashes
+
+
+def long_runs(encoder):
+    rng = random.Random(2)
+    texts = {character: character * LONG for character in ["a", " ", "\n", "=", "0", "'", "é", "日", "👍", "\u0301", "\x00", "\u3000"]}
+    texts["acgt"] = "".join(rng.choice("acgt") for _ in range(LONG))
+    texts["letters"] = "".join(rng.choice("abcdefghijklmnopqrstuvwxyz") for _ in range(LONG))
+    return [{"text": text if name in ("acgt", "letters") else name, "times": 1 if name in ("acgt", "letters") else LONG, "sha256": hash_of([encoder.encode_ordinary(text)])} for name, text in texts.items()]
+
+
+def demo_corpus(encoder):
+    """Of the ids of all its texts in order. It must be in the cache: any test that needs it makes it."""
+    file = pathlib.Path(os.environ.get("SAEFLOW_CACHE_DIR", pathlib.Path.home() / ".cache/saeflow")) / "corpus/demo-corpus.jsonl"
+    body = file.read_bytes()
+    texts = [json.loads(line)["text"] for line in body.decode("utf-8").split("\n") if line]
+    encoded = encoder.encode_ordinary_batch(texts)
+    return {"corpusSha256": hashlib.sha256(body).hexdigest(), "tokens": sum(map(len, encoded)), "sha256": hash_of(encoded)}
+
+
+def hash_of(encoded):
+    digest = hashlib.sha256()
+    for ids in encoded:
+        digest.update(array("H", [*ids, 0xFFFF]).tobytes())
+    return digest.hexdigest()
+
+
 def main():
     texts = awkward_texts()
     cases = [{"text": text, "full": full, "cut": cut} for text, full, cut in zip(texts, answer(50257, texts), answer(8192, texts))]
     body = ",\n".join(json.dumps(case, ensure_ascii=True, separators=(",", ":")) for case in cases)
     made_by = json.dumps({"script": "test/oracle/tokenizer.py", "python": platform.python_version(), "tiktoken": tiktoken.__version__})
     (HERE / "tokenizer.json").write_text(f'{{"madeBy":{made_by},"fullVocabSize":50257,"cutVocabSize":8192,"cases":[\n{body}\n]}}\n')
+    encoders = {"full": encoding(50257), "cut": encoding(8192)}
+    hashes = {
+        "madeBy": json.loads(made_by),
+        "contexts": CONTEXTS,
+        "block": BLOCK,
+        "unicode": unicode_hashes(encoders["full"]),
+        "longRuns": {name: long_runs(encoder) for name, encoder in encoders.items()},
+        "demoCorpus": {name: demo_corpus(encoder) for name, encoder in encoders.items()},
+    }
+    (HERE / "tokenizerHashes.json").write_text(json.dumps(hashes, indent=1) + "\n")
     print(len(cases), "cases,", len(body), "characters")
 
 

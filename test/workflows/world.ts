@@ -12,7 +12,7 @@ import type { BlockInput, ShardInput, ShardSummary } from '../../activities/shar
 import { specKey } from '../../data/artifact.ts';
 import type { ComparedKeys, PreviousRun, SaeComparison } from '../../schemas/comparison.ts';
 import type { ArtifactRef } from '../../schemas/artifact.ts';
-import type { CorpusConfig, PipelineConfig } from '../../schemas/config.ts';
+import type { CorpusConfig, PipelineConfig, TokenizeConfig } from '../../schemas/config.ts';
 import type { StagePlan } from '../../schemas/progress.ts';
 import type { ArtifactId, StageSpec } from '../../schemas/stages.ts';
 
@@ -44,6 +44,7 @@ export class World {
     return {
       hashConfig: async (config: PipelineConfig) => hashOf(config),
       resolveCorpus: async ({ paths }: CorpusConfig) => ({ key: hashOf(paths), bytes: 1, files: 1 }),
+      resolveTokenizer: async (config: TokenizeConfig) => config,
       planStage: async (spec: StageSpec) => {
         const key = specKey(spec);
         return { key, found: this.store.get(key) ?? null, ...this.plan };
