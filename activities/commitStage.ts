@@ -3,7 +3,8 @@
 import { z } from 'zod';
 import { readManifest, readSpec, refOf, writeManifest } from '../data/artifact.ts';
 import { commitFiles, deleteWork } from '../data/commit.ts';
-import type { ArtifactRef, Manifest, Receipt } from '../schemas/artifact.ts';
+import { spentOn } from '../data/spent.ts';
+import type { ArtifactRef, Manifest } from '../schemas/artifact.ts';
 import { artifactId, stageVersions } from '../schemas/stages.ts';
 import { readComputer } from './computer.ts';
 import type { ActivityDeps } from './deps.ts';
@@ -29,7 +30,7 @@ export async function commitStage({ store, machine }: ActivityDeps, { artifact, 
     const { config, inputs } = await readSpec(store, artifact);
     const { files, metrics, receipts } = await commitFiles(store, artifact);
     const computer = await readComputer(store, artifact);
-    const { device, seconds, gpuSeconds } = spentOn(receipts);
+    const { device, ...spent } = spentOn(receipts);
     return writeManifest(store, {
       stage: artifact.stage,
       stageVersion: stageVersions[artifact.stage],
@@ -47,15 +48,8 @@ export async function commitStage({ store, machine }: ActivityDeps, { artifact, 
         threads: computer?.threads ?? 1,
         node: process.version,
         createdAt: new Date().toISOString(),
-        seconds,
-        gpuSeconds,
+        ...spent,
       },
     });
   }
-}
-
-/** Computing time, as the receipts state it. */
-function spentOn(receipts: readonly Receipt[]): { device: string; seconds: number; gpuSeconds: number } {
-  const sum = (some: readonly Receipt[]) => some.reduce((total, { seconds }) => total + seconds, 0);
-  return { device: receipts[0]?.device ?? 'cpu', seconds: sum(receipts), gpuSeconds: sum(receipts.filter(({ device }) => device.startsWith('gpu'))) };
 }

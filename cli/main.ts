@@ -1,8 +1,10 @@
 // The `saeflow` command: its subcommands, and the one place where an error becomes a message and an exit code.
 import { Command } from 'commander';
 import { controlCommands } from './commands/control.ts';
+import { costCommand } from './commands/cost.ts';
 import { demoCommand } from './commands/demo.ts';
 import { doctorCommand } from './commands/doctor.ts';
+import { lineageCommand } from './commands/lineage.ts';
 import { lsCommand } from './commands/ls.ts';
 import { openCommand } from './commands/open.ts';
 import { planCommand } from './commands/plan.ts';
@@ -23,7 +25,7 @@ const program = new Command('saeflow')
   .showHelpAfterError('(add --help for options and examples)')
   .addHelpText('after', '\nExamples:\n  $ saeflow demo                        from nothing to a dashboard\n  $ saeflow plan --preset monosemantic  what the real thing takes\n  $ saeflow report --json               the numbers of the newest run');
 
-for (const command of [demoCommand(), runCommand(), planCommand(), statusCommand(), reportCommand(), lsCommand(), openCommand(), ...controlCommands(), scheduleCommand(), verifyCommand(), workerCommand(), serverCommand(), stopCommand(), doctorCommand(), setupCommand()]) {
+for (const command of [demoCommand(), runCommand(), planCommand(), statusCommand(), reportCommand(), lsCommand(), openCommand(), ...controlCommands(), scheduleCommand(), verifyCommand(), lineageCommand(), costCommand(), workerCommand(), serverCommand(), stopCommand(), doctorCommand(), setupCommand()]) {
   program.addCommand(command.copyInheritedSettings(program));
 }
 program.addCommand(serveCommand(), { hidden: true });

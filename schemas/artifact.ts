@@ -22,6 +22,9 @@ export const receipt = z.strictObject({
   metrics,
   seconds: z.number().nonnegative(),
   device: z.string(),
+  /** Through the store, by the attempt that succeeded; absent in receipts of before they were counted. */
+  bytesRead: z.int().nonnegative().optional(),
+  bytesWritten: z.int().nonnegative().optional(),
 });
 export type Receipt = z.infer<typeof receipt>;
 
@@ -48,6 +51,9 @@ export const manifest = z.strictObject({
     createdAt: z.string(),
     seconds: z.number().nonnegative(),
     gpuSeconds: z.number().nonnegative(),
+    /** Through the store, by what made the pieces; absent in manifests of before they were counted. */
+    bytesRead: z.int().nonnegative().optional(),
+    bytesWritten: z.int().nonnegative().optional(),
   }),
 });
 export type Manifest = z.infer<typeof manifest>;

@@ -1,12 +1,17 @@
 // What a compute process can do: one handler a kind of job. Handlers are idempotent: what the store already holds is
 // answered, not made again. Each handler is loaded when it is needed: tokenizing needs no tensors.
 import { readReceipt, writeReceipt } from '../data/artifact.ts';
+import { CountedStore, trafficOf } from '../data/countedStore.ts';
 import type { Receipt } from '../schemas/artifact.ts';
 import type { Job } from '../schemas/jobs.ts';
 import type { JobContext } from './context.ts';
 
 /** Carries a job out. Throws UserError where a retry can't help, StoppedError when told to stop. */
-export async function runJob(job: Job, context: JobContext): Promise<unknown> {
+export async function runJob(job: Job, { store, device, ...signals }: JobContext): Promise<unknown> {
+  return runCounted(job, { store: new CountedStore(store), device, ...signals });
+}
+
+async function runCounted(job: Job, context: JobContext): Promise<unknown> {
   const { artifact } = job;
   switch (job.kind) {
     case 'tokenizeShard':
@@ -34,7 +39,8 @@ async function receipted(job: Job, context: JobContext, shard: number, make: () 
   return (await readReceipt(context.store, job.artifact, shard)) ?? writeOnce(job, context, await make());
 }
 
-async function writeOnce({ artifact }: Job, { store }: JobContext, receipt: Receipt): Promise<Receipt> {
+async function writeOnce({ artifact }: Job, { store }: JobContext, made: Receipt): Promise<Receipt> {
+  const receipt = { ...made, ...trafficOf(store) };
   await writeReceipt(store, artifact, receipt);
   return receipt;
 }

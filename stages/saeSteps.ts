@@ -73,7 +73,7 @@ async function goBack(training: SaeTraining, diverged: Diverged, context: JobCon
   const divergences = await divergencesWith({ id, what: 'SAE', configPath: 'saes[]', onDivergence: config.onDivergence, milestones, state }, diverged, batch, checkpointStep, context);
   trainer.dispose();
   Object.assign(training, await openTraining(training, context, divergences.at(-1)!.rolledBackTo));
-  Object.assign(training.state, { divergences, seconds: state.seconds, waitSeconds: state.waitSeconds });
+  Object.assign(training.state, { divergences, seconds: state.seconds, waitSeconds: state.waitSeconds, traffic: state.traffic });
   await deleteCheckpointsAfter(context.store, id, training.step);
   await saveTraining(training, context);
 }

@@ -4,6 +4,7 @@ import { z } from 'zod';
 import { ActivationFile } from '../data/activationFile.ts';
 import { rowsPerGroup } from '../data/activationFormat.ts';
 import { latestCheckpoint, saveCheckpoint } from '../data/checkpoint.ts';
+import { trafficOf } from '../data/countedStore.ts';
 import { planStage } from '../data/plans.ts';
 import type { TensorInput } from '../data/safetensors.ts';
 import { ShuffledReader } from '../data/shuffledReader.ts';
@@ -44,6 +45,8 @@ export const saeState = z.strictObject({
   seconds: z.number().nonnegative(),
   /** Of these, the time in which training waited for its vectors. */
   waitSeconds: z.number().nonnegative().default(0),
+  /** Through the store in the jobs before the one that is running. */
+  traffic: z.strictObject({ bytesRead: z.int(), bytesWritten: z.int() }).default({ bytesRead: 0, bytesWritten: 0 }),
   /** Documents that the batches of the log's rows were from, and how many such batches there were. */
   diversity: z.strictObject({ documents: z.int(), batches: z.int() }).default({ documents: 0, batches: 0 }),
 });
@@ -112,12 +115,13 @@ export function startTraining(setting: SaeSetting, weights: SaeArrays, mean: Flo
   const { d, config } = setting;
   const zeros = () => zeroSaeArrays(d, config.features);
   const trainer = openSaeTrainer({ weights, m: zeros(), v: zeros() }, config);
-  const state: SaeState = { scale, medianIterations, log: [], resamplings: [], divergences: [], sums: zeroSums, seconds: 0, waitSeconds: 0, diversity: { documents: 0, batches: 0 } };
+  const state: SaeState = { scale, medianIterations, log: [], resamplings: [], divergences: [], sums: zeroSums, seconds: 0, waitSeconds: 0, traffic: { bytesRead: 0, bytesWritten: 0 }, diversity: { documents: 0, batches: 0 } };
   return { ...setting, trainer, mean, lastFired: new Int32Array(config.features).fill(-1), step: 0, checkpointStep: 0, state };
 }
 
 export async function saveTraining(training: SaeTraining, { store }: JobContext, tensors = checkpointTensors(training)): Promise<void> {
-  const { id, step, state, config, milestones } = training;
+  const { id, step, config, milestones } = training;
+  const state = { ...training.state, traffic: trafficOf(store, training.state.traffic) };
   await saveCheckpoint(store, id, step, tensors, state, { pinned: pinnedSteps({ ...config, milestones }, step) });
   training.checkpointStep = step;
 }

@@ -3,6 +3,7 @@
 import { artifactPath, writeReceipt } from '../data/artifact.ts';
 import type { ArtifactStore } from '../data/artifactStore.ts';
 import { latestCheckpoint } from '../data/checkpoint.ts';
+import { trafficOf } from '../data/countedStore.ts';
 import { idealDocuments } from '../data/documentDiversity.ts';
 import { specOf } from '../data/inputs.ts';
 import { encodeSafetensors } from '../data/safetensors.ts';
@@ -112,7 +113,7 @@ async function finish(training: SaeTraining, { store, device }: JobContext): Pro
   const { loss, mse, l1, l0, dead } = state.log.at(-1)!;
   const result = { loss, mse, l1, l0, dead, steps: training.totalSteps, scale: state.scale, d, features: config.features };
   const metrics = { ...result, waitingFraction: waitingFraction(state), ...(await diversity(training, store)) };
-  await writeReceipt(store, id, { shard: 0, files, metrics, seconds: state.seconds, device });
+  await writeReceipt(store, id, { shard: 0, files, metrics, seconds: state.seconds, device, ...trafficOf(store, state.traffic) });
 }
 
 /** Documents in a batch: the mean of those that were counted, and of batches drawn from all vectors at random. */

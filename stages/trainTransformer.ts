@@ -5,6 +5,7 @@ import * as tf from '@tensorflow/tfjs-core';
 import { z } from 'zod';
 import { artifactPath, writeReceipt } from '../data/artifact.ts';
 import { deleteCheckpointsAfter, latestCheckpoint, saveCheckpoint } from '../data/checkpoint.ts';
+import { trafficOf } from '../data/countedStore.ts';
 import { specOf } from '../data/inputs.ts';
 import { planStage } from '../data/plans.ts';
 import { encodeSafetensors, type TensorInput } from '../data/safetensors.ts';
@@ -33,6 +34,8 @@ const trainingState = z.strictObject({
   normSum: z.number(),
   steps: z.int().nonnegative(),
   seconds: z.number().nonnegative(),
+  /** Through the store in the jobs before the one that is running. */
+  traffic: z.strictObject({ bytesRead: z.int(), bytesWritten: z.int() }).default({ bytesRead: 0, bytesWritten: 0 }),
 });
 type TrainingState = z.infer<typeof trainingState>;
 
@@ -99,7 +102,7 @@ async function restore(setting: Setting, atMost: number, { store }: JobContext):
   const checkpoint = await latestCheckpoint(store, id, trainingState, { atMost });
   if (checkpoint === null) {
     const parameters = toTensors(initialParameters(architecture, vocabRows, seed));
-    const state: TrainingState = { evaluations: [], divergences: [], lossSum: 0, normSum: 0, steps: 0, seconds: 0 };
+    const state: TrainingState = { evaluations: [], divergences: [], lossSum: 0, normSum: 0, steps: 0, seconds: 0, traffic: { bytesRead: 0, bytesWritten: 0 } };
     return { ...setting, model: new Transformer(architecture, parameters), moments: zeroMoments(parameters), step: 0, checkpointStep: 0, state };
   }
   const part = (prefix: string) => toTensors(checkpoint.tensors, prefix);
@@ -142,14 +145,15 @@ async function goBack(training: Training, diverged: Diverged, context: JobContex
   const divergences = await divergencesWith({ id, what: 'transformer', configPath: 'transformer.training', onDivergence: config.onDivergence, milestones, state }, diverged, batch, training.checkpointStep, context);
   dispose(training);
   const back = await restore(training, divergences.at(-1)!.rolledBackTo, context);
-  Object.assign(back.state, { divergences, seconds: state.seconds });
+  Object.assign(back.state, { divergences, seconds: state.seconds, traffic: state.traffic });
   await deleteCheckpointsAfter(context.store, id, back.step);
   await save(back, checkpointTensors(back), context);
   return back;
 }
 
 async function save(training: Training, tensors: Record<string, TensorInput>, { store }: JobContext): Promise<void> {
-  const { id, step, config, milestones, state } = training;
+  const { id, step, config, milestones } = training;
+  const state = { ...training.state, traffic: trafficOf(store, training.state.traffic) };
   await saveCheckpoint(store, id, step, tensors, state, { pinned: pinnedSteps({ ...config, milestones }, step) });
   training.checkpointStep = step;
 }
@@ -195,5 +199,6 @@ async function finish({ id, model, architecture, state, config }: Training, last
     metrics: { valLoss: last.valLoss, trainLoss: last.trainLoss, parameters: countParameters(architecture, vocabRows), steps: config.steps },
     seconds: state.seconds,
     device,
+    ...trafficOf(store, state.traffic),
   });
 }

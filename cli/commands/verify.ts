@@ -1,11 +1,10 @@
 // `saeflow verify`: re-hashes what was stored, so that a damaged byte is found before it is built upon.
 import { Command } from 'commander';
 import { verifyArtifact, type VerificationProblem } from '../../data/artifact.ts';
-import { openStore, type ArtifactStore } from '../../data/artifactStore.ts';
+import { openStore } from '../../data/artifactStore.ts';
 import { UserError } from '../../schemas/errors.ts';
-import { artifactId, stageNames, type ArtifactId } from '../../schemas/stages.ts';
+import { findArtifacts } from '../artifacts.ts';
 import { removeDamaged } from '../repair.ts';
-import { findReport } from '../reports.ts';
 import { storeUri } from '../state.ts';
 import { addExamples, addStoreOption } from './options.ts';
 
@@ -19,7 +18,7 @@ export function verifyCommand(): Command {
   return command.action(async (what: string | undefined, { store: option, repair }: { store?: string; repair?: boolean }) => {
     const uri = storeUri(option);
     const store = openStore(uri);
-    const artifacts = await artifactsOf(store, uri, what);
+    const artifacts = await findArtifacts(uri, what);
     const problems: VerificationProblem[] = [];
     for (const artifact of artifacts) {
       const found = await verifyArtifact(store, artifact, { ancestors: artifacts.length === 1 });
@@ -38,17 +37,4 @@ export function verifyCommand(): Command {
       'Run saeflow verify --repair, which removes what is damaged, then the same run again: only what was removed is made anew.',
     );
   });
-}
-
-async function artifactsOf(store: ArtifactStore, uri: string, what: string | undefined): Promise<ArtifactId[]> {
-  const [first = '', prefix = ''] = what?.split('/') ?? [];
-  const stage = stageNames.find((name) => name === first);
-  if (stage === undefined) {
-    const { report } = await findReport(uri, what);
-    return report.stages.map(({ name, key }) => ({ stage: name, key }));
-  }
-  const keys = new Set((await store.list(`${stage}/${prefix}`)).map(({ path }) => path.split('/')[1]));
-  const matching = [...keys].map((key) => artifactId.safeParse({ stage, key }).data).filter((id) => id !== undefined);
-  if (matching.length === 1) return matching;
-  throw new UserError(`${what}: ${matching.length === 0 ? 'no such artifact' : `${matching.length} artifacts begin so`} in ${uri}`, 'Give <stage>/<key> as saeflow status and report.json name them.');
 }

@@ -4,6 +4,7 @@ import { hostname } from 'node:os';
 import { commitFiles, deleteWork } from '../../data/commit.ts';
 import { readManifest, refOf, specKey, writeManifest, writeSpec } from '../../data/artifact.ts';
 import type { ArtifactStore } from '../../data/artifactStore.ts';
+import { spentOn } from '../../data/spent.ts';
 import { planStage } from '../../data/plans.ts';
 import type { Manifest } from '../../schemas/artifact.ts';
 import type { PipelineConfig } from '../../schemas/config.ts';
@@ -47,7 +48,6 @@ export async function runStage(store: ArtifactStore, spec: StageSpec, options: I
     for (let block = 0; block < plan.blocks; block++) await run({ kind: 'writeFeaturesBlock', ...common, block });
   }
   const { files, metrics, receipts } = await commitFiles(store, artifact);
-  const seconds = receipts.reduce((total, receipt) => total + receipt.seconds, 0);
   const manifest = await writeManifest(store, {
     stage: spec.stage,
     stageVersion: stageVersions[spec.stage],
@@ -57,7 +57,7 @@ export async function runStage(store: ArtifactStore, spec: StageSpec, options: I
     files,
     shards: { total: receipts.length, skipped: [] },
     metrics,
-    provenance: { codeVersion: 'test', machine: hostname(), device: 'cpu', backend: 'tensorflow', threads: 2, node: process.version, createdAt: new Date(0).toISOString(), seconds, gpuSeconds: 0 },
+    provenance: { codeVersion: 'test', machine: hostname(), backend: 'tensorflow', threads: 2, node: process.version, createdAt: new Date(0).toISOString(), ...spentOn(receipts) },
   });
   await deleteWork(store, artifact);
   options.onStage?.(manifest, (performance.now() - started) / 1000);
