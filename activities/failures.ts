@@ -45,5 +45,5 @@ export function withFailures<Activities extends Record<string, (input: never) =>
 
 /** The stores say a full disk with the system's own code in their message. */
 function isDiskFull({ message }: UserError): boolean {
-  return /\b(ENOSPC|EDQUOT)\b/.test(message);
+  return /\b(ENOSPC|EDQUOT|EFBIG)\b/.test(message);
 }

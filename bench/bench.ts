@@ -11,6 +11,12 @@ export interface BenchSettings {
   rounds: number;
   /** Cases whose name contains this only. */
   only?: string;
+  /** Shards of `fanout`. */
+  shards?: number;
+  /** Of `orchestration`: the server (host:port), or the state folder of one of our own, and the run's workflow id. */
+  address?: string;
+  state?: string;
+  run?: string;
   log: (line: string) => void;
 }
 

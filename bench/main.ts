@@ -15,6 +15,10 @@ interface Options {
   rounds: number;
   case?: string;
   record: boolean;
+  shards?: number;
+  address?: string;
+  state?: string;
+  run?: string;
 }
 
 const log = (line: string) => void process.stderr.write(`${line}\n`);
@@ -27,6 +31,10 @@ const program = new Command('bench')
   .option('--rounds <n>', 'rounds that count; their median stands', count, 7)
   .option('--case <text>', 'only the cases whose name contains this')
   .option('--record', 'keep the result in bench/results/ and write bench/RESULTS.md', false)
+  .option('--shards <n>', 'fanout: how many (default: 16000)', count)
+  .option('--address <host:port>', 'orchestration: the Temporal server that has the run (default: that of --state)')
+  .option('--state <folder>', 'orchestration: the state folder of the run (default: .saeflow)')
+  .option('--run <workflow id>', 'orchestration: which run (default: the newest that made something)')
   .addHelpText('after', `\nBenches:\n${list}\n\nThe Python peers are installed into the cache when first needed (SAEFLOW_PEERS_PYTHON: use this interpreter instead).`)
   .showHelpAfterError('(add --help for options)')
   .action(async (name: string | undefined, options: Options) => {
@@ -41,12 +49,12 @@ try {
   process.exitCode = 1;
 }
 
-async function runBench(name: BenchName, { threads, rounds: asked, case: only, record: keep }: Options): Promise<void> {
+async function runBench(name: BenchName, { threads, rounds: asked, case: only, record: keep, ...particular }: Options): Promise<void> {
   if (keep && only !== undefined) throw new UserError('--record with --case would record a part as the whole', 'Leave one of them out.');
   const machine = describeBenchMachine();
   const rounds = benches[name].rounds ?? asked;
   log(`${name}: ${threads} threads, ${rounds === 1 ? '1 round' : `${rounds} rounds`}, ${machine}`);
-  const { cases, notes, backend } = await benches[name].run({ threads, rounds, only, log });
+  const { cases, notes, backend } = await benches[name].run({ threads, rounds, only, log, ...particular });
   const [headline] = cases;
   if (headline === undefined) throw new UserError(only === undefined ? `${name}: no peer runs here` : `${name} has no case with "${only}" in its name`, only === undefined ? 'See the lines above for the reasons.' : 'Run it without --case to see all names.');
   const { ours, peer, ratio, unit, peerVersion } = headline;

@@ -8,8 +8,8 @@ const figures = {
   ours: positive,
   peer: positive,
   ratio: positive,
-  /** Of `ours` and `peer`. Of time and memory less is better, of a rate more; of what is learnt (the others) the ratio should be 1. */
-  unit: z.enum(['ms', 's', 'MB', 'MB/s', 'MSE per component', 'features', 'share', 'nats per token']),
+  /** Of `ours` and `peer`. Of time, memory and history less is better, of a rate more; of what is learnt (the others) the ratio should be 1. */
+  unit: z.enum(['ms', 's', 'MB', 'MB/s', 'bytes', 'events', 'MSE per component', 'features', 'share', 'nats per token']),
   /** What `peer` is, with its version. */
   peerVersion: z.string().min(1),
 };

@@ -16,6 +16,8 @@ export interface ConfigOptions {
   set?: string[];
   corpus?: string[];
   name?: string;
+  /** Place in the queues, 1 (first) to 5 (last). */
+  priority?: number;
 }
 
 /**
@@ -27,7 +29,7 @@ export interface ConfigOptions {
  * @example
  * resolveConfig({ preset: 'tiny', set: ['seed=2'] }).seed; // 2
  */
-export function resolveConfig({ preset, config: file, set = [], corpus, name }: ConfigOptions, { attended = false, cwd = process.cwd() } = {}): PipelineConfig {
+export function resolveConfig({ preset, config: file, set = [], corpus, name, priority }: ConfigOptions, { attended = false, cwd = process.cwd() } = {}): PipelineConfig {
   const written = file === undefined ? {} : readConfigFile(file);
   const chosen = preset ?? written['preset'];
   if (preset !== undefined && !Object.hasOwn(presets, preset)) throw new UserError(`no preset is called "${preset}"`, `Use one of: ${Object.keys(presets).join(', ')}; or give a file with --config.`);
@@ -36,6 +38,7 @@ export function resolveConfig({ preset, config: file, set = [], corpus, name }: 
   settings.push(...set.map(parseSetting));
   if (corpus !== undefined) settings.push({ path: ['corpus', 'paths'], value: absolutePatterns(corpus, cwd) });
   if (name !== undefined) settings.push({ path: ['name'], value: name });
+  if (priority !== undefined) settings.push({ path: ['execution', 'priority'], value: priority });
   const base = resolveInput(withPreset(written));
   return settings.length === 0 ? base : resolveInput(withPreset(applySettings(base, settings) as object));
 }

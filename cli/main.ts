@@ -8,6 +8,7 @@ import { lineageCommand } from './commands/lineage.ts';
 import { lsCommand } from './commands/ls.ts';
 import { openCommand } from './commands/open.ts';
 import { planCommand } from './commands/plan.ts';
+import { priorityCommand } from './commands/priority.ts';
 import { reportCommand } from './commands/report.ts';
 import { runCommand } from './commands/run.ts';
 import { scheduleCommand } from './commands/schedule.ts';
@@ -25,7 +26,7 @@ const program = new Command('saeflow')
   .showHelpAfterError('(add --help for options and examples)')
   .addHelpText('after', '\nExamples:\n  $ saeflow demo                        from nothing to a dashboard\n  $ saeflow plan --preset monosemantic  what the real thing takes\n  $ saeflow report --json               the numbers of the newest run');
 
-for (const command of [demoCommand(), runCommand(), planCommand(), statusCommand(), reportCommand(), lsCommand(), openCommand(), ...controlCommands(), scheduleCommand(), verifyCommand(), lineageCommand(), costCommand(), workerCommand(), serverCommand(), stopCommand(), doctorCommand(), setupCommand()]) {
+for (const command of [demoCommand(), runCommand(), planCommand(), statusCommand(), reportCommand(), lsCommand(), openCommand(), ...controlCommands(), priorityCommand(), scheduleCommand(), verifyCommand(), lineageCommand(), costCommand(), workerCommand(), serverCommand(), stopCommand(), doctorCommand(), setupCommand()]) {
   program.addCommand(command.copyInheritedSettings(program));
 }
 program.addCommand(serveCommand(), { hidden: true });

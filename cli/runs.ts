@@ -38,6 +38,7 @@ export async function startRun(client: Client, config: PipelineConfig): Promise<
       args: [config],
       workflowIdConflictPolicy: 'FAIL',
       workflowIdReusePolicy: 'ALLOW_DUPLICATE',
+      priority: { priorityKey: config.execution.priority },
       typedSearchAttributes: [
         { key: runKey, value: config.name },
         { key: hashKey, value: configHash(config) },

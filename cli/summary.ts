@@ -17,6 +17,7 @@ export function summarize(report: Report): string[] {
     `transformer  validation loss ${formatNumber(transformer.valLoss)} (unigram ${formatNumber(transformer.unigramLoss)}), ${formatCount(transformer.parameters)} parameters${describeDivergences(transformer.divergences)}`,
     `activations  ${formatCount(coverage.once)} positions read once, ${formatCount(coverage.moreThanOnce)} more often, ${formatCount(coverage.never)} never`,
     ...(sampling === undefined ? [] : [`             computed at ${formatCount(sampling.vectors)} of ${formatCount(sampling.positions)} positions: ${(100 * sampling.flopsAvoided).toFixed(1)} % of a forward pass avoided; largest number ${formatNumber(sampling.largest)}${sampling.overflows === 0 ? '' : `, ${formatCount(sampling.overflows)} were beyond float16 and cut`}`]),
+    ...report.stages.flatMap(describeSkipped),
     ...report.saes.flatMap(summarizeSae),
     ...(report.changes === undefined ? [] : ['', ...summarizeChanges(report.changes)]),
   ];
@@ -25,6 +26,12 @@ export function summarize(report: Report): string[] {
 /** What a run changed against the one before it, a block a compared SAE. */
 export function summarizeChanges({ summary, saes }: NonNullable<Report['changes']>): string[] {
   return [summary, ...saes.flatMap(({ name, comparison, note }) => [...(comparison === null ? [] : comparisonLines(name, comparison)), ...(note === '' ? [] : [`  SAE ${name}: ${note}`])])];
+}
+
+function describeSkipped({ name, shards, skippedShards }: Report['stages'][number]): string[] {
+  if (skippedShards.length === 0) return [];
+  const listed = `${skippedShards.slice(0, 20).join(', ')}${skippedShards.length > 20 ? ', …' : ''}`;
+  return [`LEFT OUT     ${skippedShards.length} of ${shards} shards of ${name}, by decision after they failed: ${listed}`];
 }
 
 /** Languages by how many pure features they have: `de 5, ja 3`. */

@@ -121,7 +121,7 @@ export async function readVerified(store: ArtifactStore, id: ArtifactId, entry: 
   if (found === entry.sha256 && bytes.length === entry.bytes) return bytes;
   throw new UserError(
     `${store.uri}/${path} is corrupted: SHA-256 ${entry.sha256} (${entry.bytes} bytes) expected, ${found} (${bytes.length} bytes) found`,
-    `Run \`saeflow verify\` to see what else is damaged, delete this file with its receipt (${artifactPath(id, 'receipts/')}) and manifest.json, and run again: only what is missing is made anew.`,
+    'Put the file back from a copy, or run saeflow verify --repair, which removes what is damaged, and then the same run again: only that is made anew.',
   );
 }
 

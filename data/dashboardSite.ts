@@ -127,8 +127,14 @@ async function runPageOf(store: ArtifactStore, { inputs }: SpecOf<'exportDashboa
       transformer: await curvesOf(store, stages[1]!, { trainLoss: 'nats per token', valLoss: 'nats per token', learningRate: '' }),
       sae: await curvesOf(store, stages[3]!, { loss: '', mse: 'per component', l0: 'features', dead: 'features', learningRate: '' }),
     },
-    lineage: await Promise.all(stages.map(async ({ stage, key }) => ({ stage, key, config: (await readSpec(store, { stage, key })).config }))),
+    lineage: await Promise.all(stages.map((id) => lineageOf(store, id))),
   };
+}
+
+async function lineageOf(store: ArtifactStore, id: ArtifactId): Promise<RunPage['lineage'][number]> {
+  const { config } = await readSpec(store, id);
+  const { total = 0, skipped = [] } = (await readManifest(store, id))?.shards ?? {};
+  return { ...id, config, ...(skipped.length === 0 ? {} : { skipped: { shards: skipped, total } }) };
 }
 
 async function curvesOf(store: ArtifactStore, id: ArtifactId, units: Record<string, string>): Promise<Curve[]> {

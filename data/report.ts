@@ -48,7 +48,7 @@ export async function buildReport(store: ArtifactStore, { run, configHash, confi
     configHash,
     workflowId,
     finishedAt,
-    stages: stages.map(({ artifact: { stage, key, seconds, device, bytes }, cached }) => ({ name: stage, key, cached, seconds, device, bytes })),
+    stages: await Promise.all(stages.map((stage) => stageReport(store, stage))),
     tokens: { train: trainTokens, heldOut: heldOutTokens },
     transformer: { valLoss: transformer.metrics['valLoss'], unigramLoss, parameters: transformer.metrics['parameters'], divergences: await rowsOf(store, transformer, 'divergences.jsonl', divergence) },
     sae: saes[0],
@@ -64,6 +64,12 @@ function samplingOf({ metrics }: Manifest): Report['sampling'] {
   const { positions, vectors, flops, fullFlops, overflows, largest } = metrics;
   if (positions === undefined) return undefined;
   return { positions, vectors: vectors!, flopsAvoided: 1 - flops! / fullFlops!, overflows: overflows!, largest: largest! };
+}
+
+async function stageReport(store: ArtifactStore, { artifact, cached }: StageResult) {
+  const { stage, key, seconds, device, bytes } = artifact;
+  const { shards } = await manifestOf(store, artifact, stage);
+  return { name: stage, key, cached, seconds, device, bytes, shards: shards.total, skippedShards: shards.skipped };
 }
 
 async function saeReport(store: ArtifactStore, { name, hook, features }: PipelineConfig['saes'][number], sae: Manifest, dashboard: Manifest) {

@@ -193,6 +193,9 @@ export const dashboardConfig = z.strictObject({
   featuresPerBlock: positive.default(512),
 });
 
+/** Place in the queues: of the tasks that wait, those of 1 are served first, those of 5 last. */
+export const runPriority = z.int().min(1).max(5);
+
 /** How a run is carried out: nothing here changes a result, so nothing here is in a key. */
 export const executionConfig = z.strictObject({
   /** Shard activities in flight at once in one stage. */
@@ -202,6 +205,8 @@ export const executionConfig = z.strictObject({
   onShardFailure: z.enum(['park', 'fail', 'skip']).default('park'),
   /** `skip` and skipFailedShards are refused when fewer than this share of shards would remain. */
   minShardFraction: fraction.default(0.99),
+  /** So that a short run overtakes a long one on a busy queue, at the next shard or segment. */
+  priority: runPriority.default(3),
 });
 
 export const pipelineConfig = z

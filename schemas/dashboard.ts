@@ -101,6 +101,14 @@ export const runPage = z.strictObject({
   sae: saeMetrics,
   resamplings: z.array(z.strictObject({ step: z.int(), dead: z.int(), resampled: z.int() })),
   curves: z.strictObject({ transformer: z.array(curve), sae: z.array(curve) }),
-  lineage: z.array(z.strictObject({ stage: z.string(), key: z.string(), config: z.unknown() })),
+  lineage: z.array(
+    z.strictObject({
+      stage: z.string(),
+      key: z.string(),
+      config: z.unknown(),
+      /** Present where shards were left out by decision (skipFailedShards): which, of how many. */
+      skipped: z.strictObject({ shards: z.array(z.int()), total: z.int() }).optional(),
+    }),
+  ),
 });
 export type RunPage = z.infer<typeof runPage>;

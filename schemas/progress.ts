@@ -46,6 +46,8 @@ export const stageInput = z.strictObject({
   label: z.string().default(''),
   spec: stageSpec,
   execution: executionConfig.prefault({}),
+  /** Signals by which it tells its pipeline how far it is, at most. */
+  progressSignals: z.int().positive().default(50),
 });
 export type StageInput = z.infer<typeof stageInput>;
 

@@ -36,7 +36,17 @@ export const report = z.strictObject({
   workflowId: z.string().optional(),
   finishedAt: z.string().optional(),
   stages: z.array(
-    z.strictObject({ name: stageName, key: sha256Hex, cached: z.boolean(), seconds: z.number(), device: z.string(), bytes: z.int() }),
+    z.strictObject({
+      name: stageName,
+      key: sha256Hex,
+      cached: z.boolean(),
+      seconds: z.number(),
+      device: z.string(),
+      bytes: z.int(),
+      /** Shards in all, 0 for stages that have none, and those that were left out by decision (skipFailedShards). */
+      shards: z.int().default(0),
+      skippedShards: z.array(z.int()).default([]),
+    }),
   ),
   tokens: z.strictObject({ train: z.int(), heldOut: z.int() }),
   transformer: z.strictObject({ valLoss: loss, unigramLoss: loss, parameters: z.int(), divergences: z.array(divergence) }),

@@ -31,6 +31,8 @@ export interface JobOptions {
 
 interface Child {
   process: ChildProcess;
+  /** Why it was ended, when that was for its silence. */
+  hung: string;
   lastLines: string[];
   ready: Promise<void>;
   closed: Promise<string>;
@@ -109,7 +111,7 @@ export class ComputeProcess {
     const timers: NodeJS.Timeout[] = [];
     const { silenceLimitMs = usualSilenceLimitMs } = this.options;
     const silence = setTimeout(() => {
-      child.lastLines.push(`(no progress for ${silenceLimitMs / 1_000} s: it was taken to hang)`);
+      child.hung = `made no progress for ${silenceLimitMs / 1_000} s, was taken to hang and `;
       child.process.kill('SIGKILL');
     }, silenceLimitMs);
     timers.push(silence);
@@ -125,8 +127,8 @@ export class ComputeProcess {
           const parsed = fromCompute.safeParse(raw);
           if (!parsed.success) return reject(malformed(parsed.error.message));
           const message = parsed.data;
-          if (message.type === 'ready' || message.id !== id) return;
           silence.refresh();
+          if (message.type === 'ready' || message.id !== id) return;
           if (message.type === 'progress') onProgress(message.progress);
           else if (message.type === 'done') resolve(message.result);
           else reject(message.type === 'stopped' ? stoppedError(signal) : errorOf(message));
@@ -150,6 +152,7 @@ export class ComputeProcess {
     const forked = fork(entry, { execArgv: ['--import', tsxLoader], env: { ...env, ...threading }, stdio: ['ignore', 'pipe', 'pipe', 'ipc'] });
     const child: Child = {
       process: forked,
+      hung: '',
       lastLines: [],
       ready: new Promise((resolve) => {
         forked.on('message', (raw) => {
@@ -193,7 +196,7 @@ function describe(job: Job): string {
 
 function died(child: Child, how: string, during: string): ComputeProcessDied {
   const lines = child.lastLines.length === 0 ? 'It wrote nothing.' : `Its last lines:\n${child.lastLines.join('\n')}`;
-  return new ComputeProcessDied(`the compute process (pid ${child.process.pid}) ${how} ${during}. ${lines}`);
+  return new ComputeProcessDied(`the compute process (pid ${child.process.pid}) ${child.hung}${how} ${during}. ${lines}`);
 }
 
 /** A process that stopped of its own accord was told to by SIGTERM: that is for the next attempt, not a cancellation. */

@@ -12,7 +12,8 @@ type Environment = Record<string, string | undefined>;
 
 /**
  * What a worker process is to do: SAEFLOW_QUEUES (`workflows,cpu,gpu`), SAEFLOW_CPU_SLOTS, SAEFLOW_GPU_SLOTS,
- * SAEFLOW_THREADS, SAEFLOW_STORE, and SAEFLOW_BUILD_ID, which pins runs to the build that started them. Temporal's address and credentials come from its own profile.
+ * SAEFLOW_THREADS, SAEFLOW_STORE, SAEFLOW_SILENCE_SECONDS (a compute process that reports nothing for so long is ended),
+ * and SAEFLOW_BUILD_ID, which pins runs to the build that started them. Temporal's address and credentials come from its own profile.
  *
  * @throws UserError naming a variable whose value makes no sense.
  */
@@ -20,7 +21,8 @@ export function workersOptionsOf(env: Environment): WorkersOptions {
   const queues = (env['SAEFLOW_QUEUES'] || Object.keys(taskQueues).join(',')).split(',').map((name) => queueOf(name.trim()));
   const threads = countOf(env, 'SAEFLOW_THREADS');
   const buildId = env['SAEFLOW_BUILD_ID'];
-  return { ...(buildId ? { buildId } : {}), storeUri: storeUriOf(env), queues, cpuSlots: countOf(env, 'SAEFLOW_CPU_SLOTS') ?? 1, gpuSlots: countOf(env, 'SAEFLOW_GPU_SLOTS') ?? 1, ...(threads === undefined ? {} : { threads }) };
+  const silenceSeconds = countOf(env, 'SAEFLOW_SILENCE_SECONDS');
+  return { ...(silenceSeconds === undefined ? {} : { silenceLimitMs: 1_000 * silenceSeconds }), ...(buildId ? { buildId } : {}), storeUri: storeUriOf(env), queues, cpuSlots: countOf(env, 'SAEFLOW_CPU_SLOTS') ?? 1, gpuSlots: countOf(env, 'SAEFLOW_GPU_SLOTS') ?? 1, ...(threads === undefined ? {} : { threads }) };
 }
 
 /** Works until a signal; returns when checkpoints are saved and all processes are gone. */

@@ -28,6 +28,8 @@ export interface WorkersOptions {
   gpuSlots?: number;
   /** Threads of one tensor operation; default: the machine's, shared among the slots. */
   threads?: number;
+  /** A compute process that reports no progress for this long is ended, and its job tried again; default: a quarter of an hour. */
+  silenceLimitMs?: number;
   /** Folder at which relative corpus paths start; default: the current one. */
   cwd?: string;
   /** For encryption of payloads. */
@@ -109,8 +111,8 @@ async function role(queue: Queue, options: WorkersOptions, pools: ComputePool[])
   }
 }
 
-function depsOf({ storeUri, threads, computeEntry, cwd = process.cwd() }: WorkersOptions, slots: number, pools: ComputePool[], env: Record<string, string | undefined> = process.env): ActivityDeps {
-  const compute = new ComputePool({ slots, env, ...(threads === undefined ? {} : { threads }), ...(computeEntry === undefined ? {} : { entry: computeEntry }) });
+function depsOf({ storeUri, threads, computeEntry, silenceLimitMs, cwd = process.cwd() }: WorkersOptions, slots: number, pools: ComputePool[], env: Record<string, string | undefined> = process.env): ActivityDeps {
+  const compute = new ComputePool({ slots, env, ...(threads === undefined ? {} : { threads }), ...(computeEntry === undefined ? {} : { entry: computeEntry }), ...(silenceLimitMs === undefined ? {} : { silenceLimitMs }) });
   pools.push(compute);
   return { store: openStore(storeUri), compute, machine: describeMachine(), cwd };
 }

@@ -6,7 +6,7 @@ import type { PipelineConfig } from '../schemas/config.ts';
 import type { StageResult } from '../schemas/progress.ts';
 import { comparisons } from './activityProxies.ts';
 import { describePrevious } from './describeChanges.ts';
-import { causeOf, wasCancelled } from './failures.ts';
+import { describeFailure, wasCancelled } from './failures.ts';
 import { policies } from './policies.ts';
 
 type SaeChange = Changes['saes'][number];
@@ -22,7 +22,7 @@ export async function changesSincePrevious(config: PipelineConfig, stages: reado
     previous = await comparisons.findPreviousRun.executeWithOptions({ ...policies.comparison, summary: 'the run before' }, [{ run: config.name }]);
   } catch (error) {
     throwIfCancelled(error);
-    return { previous: null, nothingNew: false, summary: `the run before could not be looked up, so nothing is compared: ${causeOf(error)}`, saes: [] };
+    return { previous: null, nothingNew: false, summary: `the run before could not be looked up, so nothing is compared: ${describeFailure(error)}`, saes: [] };
   }
   if (previous === null) return { previous, nothingNew: false, summary: `the first run called ${config.name} in this store: there is none to compare it with`, saes: [] };
   const { configHash, workflowId, finishedAt } = previous;
@@ -47,7 +47,7 @@ async function compareOne(name: string, after: string, { saes }: PreviousRun, co
     return { name, comparison: made, note: made.reason };
   } catch (error) {
     throwIfCancelled(error);
-    return { name, comparison: null, note: `the comparison is missing: ${causeOf(error)}` };
+    return { name, comparison: null, note: `the comparison is missing: ${describeFailure(error)}` };
   }
 }
 

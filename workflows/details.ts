@@ -44,13 +44,13 @@ export function describeRun(stages: readonly StageProgress[], paces: ReadonlyMap
   return [headline, ...decisions, ['| stage | state | done | speed | numbers |', '|---|---|---|---|---|', ...rows].join('\n'), ...(conclusion === '' ? [] : [conclusion])].join('\n\n') + bottom;
 }
 
-/** What blocks a stage, and what to do: the note of a blocked stage. */
-export function describeParked(parked: readonly FailedShard[], skippable: boolean): string {
-  const shown = parked.slice(0, shownFailures).map(({ shard, error }) => `- shard ${shard}: \`${error.replace(/\s+/g, ' ').replaceAll('`', "'")}\``);
-  const more = parked.length > shown.length ? [`- … and ${parked.length - shown.length} more`] : [];
+/** What blocks a stage, and what to do: the note of a blocked stage. `listed` are all its parked shards, in short. */
+export function describeParked(count: number, listed: string, explained: readonly FailedShard[], skippable: boolean): string {
+  const shown = explained.slice(0, shownFailures).map(({ shard, error }) => `- shard ${shard}: \`${error.replace(/\s+/g, ' ').replaceAll('`', "'")}\``);
+  const more = count > shown.length ? [`- … and ${count - shown.length} more, whose errors are in the histories of the partitions (child workflows); all that are parked: ${listed}`] : [];
   const choices = ['`retryFailedShards` to try again', ...(skippable ? ['`skipFailedShards` to go on without'] : []), '`abort` to give the stage up'];
   return [
-    `${parkedShards(parked.length)}: all attempts are used up. Everything else is done and kept. Mend the cause, then send this workflow an update:`,
+    `${parkedShards(count)}: all attempts are used up. Everything else is done and kept. Mend the cause, then send this workflow an update:`,
     `${choices.join(', ')}.`,
     'The first takes `{}` for all of them or `{"shards": [1, 2]}` for these only, as does skipping; `abort` takes the reason, such as `"bad disk"`.',
     '',

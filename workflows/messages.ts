@@ -8,6 +8,8 @@ import type { PartitionProgress } from './partitionTypes.ts';
 export const descriptions = {
   pause: { description: 'Finish the step, save a checkpoint, free the GPU, wait. No input.' },
   resume: { description: 'Go on after pause. No input.' },
+  setPriority: { description: 'Place in the queues from now on: 1 (first) to 5 (last).' },
+  priorityChanged: { description: 'Internal: setPriority, handed on to stages and partitions.' },
   watch: { description: 'Internal: a pipeline asks to be told of progress too.' },
   stageProgress: { description: 'Internal: a stage tells how far it is.' },
   partitionProgress: { description: 'Internal: a partition tells how far it is.' },
@@ -19,6 +21,11 @@ export const descriptions = {
 /** To a pipeline or a stage: save a checkpoint, release the compute process, wait. Shards in flight finish first. */
 export const pauseSignal = defineSignal('pause');
 export const resumeSignal = defineSignal('resume');
+
+/** To a pipeline or a stage: the place in the queues of every activity from now on, 1 (first) to 5 (last). */
+export const setPriorityUpdate = defineUpdate<number, [priority: number]>('setPriority');
+/** From a pipeline to its stages, and from a stage to its partitions. */
+export const priorityChangedSignal = defineSignal<[priority: number]>('priorityChanged');
 
 /** From a pipeline to a stage that another run started: report to me too. */
 export const watchSignal = defineSignal<[workflowId: string]>('watch');

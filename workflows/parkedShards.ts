@@ -4,14 +4,20 @@ import { shardSelection, type FailedShard, type ShardSelection } from '../schema
 import { describeParked } from './details.ts';
 import { parseMessage } from './failures.ts';
 import { abortUpdate, descriptions, retryFailedShardsUpdate, skipFailedShardsUpdate } from './messages.ts';
+import type { Parked } from './partitionTypes.ts';
 import { maySkip, type ShardCounts } from './shardDecision.ts';
+import { formatShards, parseShards, rangesOf, shardsIn } from './shardRanges.ts';
 import type { StageControl } from './stageControl.ts';
 
 /** What a person decided. */
 export type Answer = { action: 'retry' | 'skip'; shards: number[] } | { action: 'abort'; reason: string };
 
+const listedChars = 300;
+
 export class ParkedShards {
-  private readonly failures = new Map<number, FailedShard>();
+  private readonly shards = new Set<number>();
+  /** Why they failed, of those whose partition said it in words. */
+  private readonly errors = new Map<number, string>();
   /** Set while a person is asked. */
   private question: ShardCounts | undefined;
   private answer: Answer | undefined;
@@ -24,26 +30,31 @@ export class ParkedShards {
   }
 
   get size(): number {
-    return this.failures.size;
+    return this.shards.size;
   }
 
-  add(failures: readonly FailedShard[]): void {
-    for (const failure of failures) this.failures.set(failure.shard, failure);
+  add({ shards, errors }: Parked): void {
+    for (const shard of shardsIn(parseShards(shards))) this.shards.add(shard);
+    for (const { shard, error } of errors) this.errors.set(shard, error);
   }
 
   /** Removes shards, all by default, and returns their numbers. */
-  take(shards: readonly number[] = [...this.failures.keys()]): number[] {
-    return shards.filter((shard) => this.failures.delete(shard));
+  take(shards: readonly number[] = this.numbers()): number[] {
+    return shards.filter((shard) => {
+      this.errors.delete(shard);
+      return this.shards.delete(shard);
+    });
   }
 
-  list(): FailedShard[] {
-    return [...this.failures.values()].sort((a, b) => a.shard - b.shard);
+  /** Failures that are known in words, in the order of the shards. */
+  explained(): FailedShard[] {
+    return [...this.errors].map(([shard, error]) => ({ shard, error })).sort((a, b) => a.shard - b.shard);
   }
 
   /** Blocks the stage, visibly, until a person has decided. */
   async askPerson(control: StageControl, counts: ShardCounts): Promise<Answer> {
     this.question = counts;
-    control.note = describeParked(this.list(), counts.skippable);
+    control.note = describeParked(this.size, this.listed(), this.explained(), counts.skippable);
     control.report({ state: 'blocked', failedShards: this.size });
     await condition(() => this.answer !== undefined);
     const answer = this.answer!;
@@ -69,10 +80,20 @@ export class ParkedShards {
 
   private select(selection: unknown): number[] {
     this.asked();
-    const { shards = [...this.failures.keys()] } = parseMessage(shardSelection, selection ?? {}, 'the selection of shards');
-    const unknown = shards.filter((shard) => !this.failures.has(shard));
-    if (unknown.length > 0) throw refusal('NotParked', `not parked: shard ${unknown.join(', ')}; parked are ${[...this.failures.keys()].slice(0, 50).join(', ')}`);
+    const { shards = this.numbers() } = parseMessage(shardSelection, selection ?? {}, 'the selection of shards');
+    const unknown = shards.filter((shard) => !this.shards.has(shard));
+    if (unknown.length > 0) throw refusal('NotParked', `not parked: shard ${unknown.slice(0, 50).join(', ')}; parked are ${this.listed()}`);
     return [...new Set(shards)].sort((a, b) => a - b);
+  }
+
+  private numbers(): number[] {
+    return [...this.shards].sort((a, b) => a - b);
+  }
+
+  /** `3, 17-20`, cut where it grows long. */
+  private listed(): string {
+    const text = formatShards(rangesOf(this.shards)).replaceAll(',', ', ');
+    return text.length <= listedChars ? text : `${text.slice(0, text.lastIndexOf(',', listedChars))}, …`;
   }
 
   private refuseSkip(selection: unknown): void {

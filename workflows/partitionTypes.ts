@@ -5,9 +5,6 @@ import type { ArtifactId } from '../schemas/stages.ts';
 /** Activities that make one shard; their names are what the UI shows. */
 export type ShardActivity = 'tokenizeShard' | 'sampleShard' | 'readFeaturesShard' | 'writeFeaturesBlock';
 
-/** Shards [from, to). */
-export type ShardRange = readonly [from: number, to: number];
-
 export interface ShardWork {
   activity: ShardActivity;
   artifact: ArtifactId;
@@ -19,12 +16,21 @@ export interface ShardWork {
   attempts: number;
 }
 
+/** Shards that used up their attempts. */
+export interface Parked {
+  /** All of them, as shardRanges.ts writes them: `3,17-20`. */
+  shards: string;
+  /** Why the first ones failed; why the others did, the partition's history says. */
+  errors: FailedShard[];
+}
+
 export interface PartitionInput {
   work: ShardWork;
   /** 0 for the first pass over all shards, then one more for each retry of parked ones. */
   round: number;
   index: number;
-  ranges: readonly ShardRange[];
+  /** Shards that are still to be started: `0-15999`. */
+  shards: string;
   /** Shard activities in flight at once. */
   lanes: number;
   /** Start no more shards after the first that fails. */
@@ -33,13 +39,15 @@ export interface PartitionInput {
   reportEvery: number;
   /** What earlier runs of this partition (before continue-as-new) did. */
   completed: number;
-  failed: readonly FailedShard[];
+  parked: Parked;
   paused: boolean;
+  /** Place in the queues, 1 to 5, of the shards that are started from now on. */
+  priority: number;
 }
 
 export interface PartitionResult {
   completed: number;
-  failed: FailedShard[];
+  parked: Parked;
 }
 
 export interface PartitionProgress {

@@ -6,6 +6,7 @@ import { resolveInput } from '../presets/resolve.ts';
 import { scan, short } from './activityProxies.ts';
 import { changesSincePrevious } from './changes.ts';
 import { orInvalid } from './failures.ts';
+import { policies } from './policies.ts';
 import { hookLabel, hooksOf, Run, saeLabel } from './run.ts';
 import { activationsSpec, dashboardSpec, saeSpec, tokenizeSpec, transformerSpec } from './specs.ts';
 
@@ -18,11 +19,11 @@ import { activationsSpec, dashboardSpec, saeSpec, tokenizeSpec, transformerSpec 
 export async function pipeline(input?: unknown): Promise<PipelineResult> {
   const config = orInvalid(() => resolveInput(input));
   const run = new Run(config);
-  const configHash = await short.hashConfig(config);
+  const configHash = await short.hashConfig.executeWithOptions(run.options(policies.short), [config]);
   run.identify(configHash);
 
-  const corpus = await scan.resolveCorpus(config.corpus);
-  const tokens = await run.stage(tokenizeSpec(await withTokenizer(config), corpus.key));
+  const corpus = await scan.resolveCorpus.executeWithOptions(run.options(policies.scan), [config.corpus]);
+  const tokens = await run.stage(tokenizeSpec(await withTokenizer(config, run), corpus.key));
   const tokenize = tokens.artifact.key;
 
   const model = await run.stage(transformerSpec(config, { tokenize }));
@@ -45,11 +46,11 @@ export async function pipeline(input?: unknown): Promise<PipelineResult> {
   const changes = await changesSincePrevious(config, stages);
   run.conclude(changes);
   const { workflowId } = workflowInfo();
-  const { reportUri } = await scan.publishRun({ run: config.name, configHash, config, stages, workflowId, finishedAt: new Date().toISOString(), changes });
+  const { reportUri } = await scan.publishRun.executeWithOptions(run.options(policies.scan), [{ run: config.name, configHash, config, stages, workflowId, finishedAt: new Date().toISOString(), changes }]);
   return { run: config.name, configHash, stages, reportUri, changes };
 }
 
 /** The configuration with what only the file of an imported tokenizer can tell: its hash, and the number of its ids. */
-async function withTokenizer(config: PipelineConfig): Promise<PipelineConfig> {
-  return config.tokenize.tokenizer === 'gpt2' ? config : { ...config, tokenize: await scan.resolveTokenizer(config.tokenize) };
+async function withTokenizer(config: PipelineConfig, run: Run): Promise<PipelineConfig> {
+  return config.tokenize.tokenizer === 'gpt2' ? config : { ...config, tokenize: await scan.resolveTokenizer.executeWithOptions(run.options(policies.scan), [config.tokenize]) };
 }

@@ -46,11 +46,21 @@ export const policies = {
   },
 } as const satisfies Record<string, ActivityOptions>;
 
+/** Options of an activity: its row of the table, its run's priority (1 is served first, 5 last) and what the UI calls it. */
+export function atPriority(policy: ActivityOptions, priority: number, summary?: string): ActivityOptions {
+  return { ...policy, priority: { priorityKey: priority }, ...(summary === undefined ? {} : { summary }) };
+}
+
 /** Partitions of one fan-out at most: tens of children, never thousands of activities, in a stage's history. */
 export const maxPartitions = 32;
 /** Shard activities in flight in one partition. */
 export const lanesPerPartition = 16;
-/** Shards of one run of a partition, before it continues as new: about 2,700 events. */
-export const shardsPerRun = 600;
+/** Events of one run of a partition after which it starts no more shards; it continues as new once those in flight have ended, before 3,000. */
+export const eventsPerRun = 2_600;
 /** Segments of one run of a training stage, before it continues as new. */
 export const segmentsPerRun = 300;
+
+/** Signals of progress from each of a pipeline's `stages`, so that a sweep of a hundred SAEs keeps its history below 10,000 events. */
+export function progressSignalsOf(stages: number): number {
+  return Math.max(5, Math.min(50, Math.floor(1_200 / stages)));
+}

@@ -1,19 +1,20 @@
 // A pipeline's view of its stages: finds an artifact, attaches to the run that is making it, or starts a child workflow
 // that does; pauses them together; and shows where each stands.
-import { CancellationScope, condition, setCurrentDetails, setHandler, startChild, upsertSearchAttributes, workflowInfo } from '@temporalio/workflow';
+import { CancellationScope, condition, setCurrentDetails, setHandler, startChild, upsertSearchAttributes, workflowInfo, type ActivityOptions } from '@temporalio/workflow';
 import { WorkflowExecutionAlreadyStartedError } from '@temporalio/common';
 import type { ArtifactRef } from '../schemas/artifact.ts';
 import type { Changes } from '../schemas/comparison.ts';
-import type { PipelineConfig } from '../schemas/config.ts';
+import { runPriority, type PipelineConfig } from '../schemas/config.ts';
 import type { StageInput, StagePlan, StageProgress, StageResult } from '../schemas/progress.ts';
 import type { StageName, StageSpec } from '../schemas/stages.ts';
 import { short } from './activityProxies.ts';
 import { attributes } from './attributes.ts';
 import { describeChanges } from './describeChanges.ts';
 import { describeRun, type Pace } from './details.ts';
-import { artifactsQuery, descriptions, pauseSignal, resumeSignal, runPlanQuery, runProgressQuery, stageProgressSignal, watchSignal } from './messages.ts';
+import { parseMessage } from './failures.ts';
+import { artifactsQuery, descriptions, pauseSignal, priorityChangedSignal, resumeSignal, runPlanQuery, runProgressQuery, setPriorityUpdate, stageProgressSignal, watchSignal } from './messages.ts';
 import { Outbox } from './outbox.ts';
-import { policies } from './policies.ts';
+import { atPriority, policies, progressSignalsOf } from './policies.ts';
 
 const firstLookMs = 2_000;
 const longestLookMs = 300_000;
@@ -38,15 +39,18 @@ export class Run {
   private conclusion = '';
   /** Shards that wait for a person, in all stages. */
   private parked = 0;
+  private priority: number;
 
   constructor(private readonly config: PipelineConfig) {
     this.rows = stageRows(config);
+    this.priority = config.execution.priority;
     setHandler(runProgressQuery, () => ({ run: config.name, ...(this.configHash === undefined ? {} : { configHash: this.configHash }), stages: this.rows }));
     setHandler(runPlanQuery, () => this.plans);
     setHandler(artifactsQuery, () => this.artifacts);
     setHandler(stageProgressSignal, (progress) => this.hear(progress), descriptions.stageProgress);
     setHandler(pauseSignal, () => this.setPaused(true), descriptions.pause);
     setHandler(resumeSignal, () => this.setPaused(false), descriptions.resume);
+    setHandler(setPriorityUpdate, (priority) => this.prioritize(priority), { ...descriptions.setPriority, validator: (priority) => void parseMessage(runPriority, priority, 'the priority') });
     upsertSearchAttributes([{ key: attributes.run, value: config.name }]);
     this.refreshDetails();
   }
@@ -63,6 +67,11 @@ export class Run {
     this.refreshDetails();
   }
 
+  /** Options of an activity at the run's present priority. */
+  options(policy: ActivityOptions, summary?: string): ActivityOptions {
+    return atPriority(policy, this.priority, summary);
+  }
+
   /** The artifact of `spec`: found in the store, or made by a child workflow, this run's or another's. */
   async stage(spec: StageSpec, label = ''): Promise<StageResult> {
     const row = this.rows.find((candidate) => candidate.stage === spec.stage && candidate.label === label)!;
@@ -77,7 +86,7 @@ export class Run {
   private async findOrMake(row: StageProgress, spec: StageSpec): Promise<StageResult> {
     for (let lookMs = firstLookMs; ; lookMs = Math.min(2 * lookMs, longestLookMs)) {
       await condition(() => !this.paused);
-      const plan = await short.planStage.executeWithOptions({ ...policies.short, summary: `look ${spec.stage}${row.label && ` ${row.label}`} up` }, [spec]);
+      const plan = await short.planStage.executeWithOptions(this.options(policies.short, `look ${spec.stage}${row.label && ` ${row.label}`} up`), [spec]);
       this.notePlan(row, plan);
       if (plan.found !== null) return { artifact: plan.found, cached: true };
       try {
@@ -91,19 +100,22 @@ export class Run {
 
   private async runChild(row: StageProgress, spec: StageSpec, key: string): Promise<StageResult> {
     const { name: run, execution } = this.config;
-    const input: StageInput = { run, label: row.label, spec, execution };
+    const { priority } = this;
+    const input: StageInput = { run, label: row.label, spec, execution: { ...execution, priority }, progressSignals: progressSignalsOf(this.rows.length) };
     const workflowId = stageWorkflowId(spec.stage, key);
     upsertSearchAttributes([{ key: attributes.stage, value: spec.stage }]);
     const child = await startChild<(input: StageInput) => Promise<StageResult>>(spec.stage, {
       workflowId,
       args: [input],
       parentClosePolicy: 'REQUEST_CANCEL',
+      priority: { priorityKey: priority },
       staticSummary: `${run}: ${spec.stage}${row.label && ` ${row.label}`}`,
       typedSearchAttributes: this.configHash === undefined ? [] : [{ key: attributes.configHash, value: this.configHash }],
     });
     this.update(row, { state: 'running', workflowId });
     this.children.add(workflowId);
     if (this.paused) void this.outbox.send(workflowId, pauseSignal);
+    if (this.priority !== priority) void this.outbox.send(workflowId, priorityChangedSignal, this.priority);
     try {
       return await child.result();
     } finally {
@@ -154,6 +166,13 @@ export class Run {
     this.paused = paused;
     for (const workflowId of this.children) void this.outbox.send(workflowId, paused ? pauseSignal : resumeSignal);
     this.refreshDetails();
+  }
+
+  /** Of this run's stages; one that another run started keeps that run's. */
+  private prioritize(priority: number): number {
+    this.priority = priority;
+    for (const workflowId of this.children) void this.outbox.send(workflowId, priorityChangedSignal, priority);
+    return priority;
   }
 
   private refreshDetails(): void {

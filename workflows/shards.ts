@@ -1,13 +1,14 @@
 // A stage's fan-out: shards dealt to partitions, and, when only parked shards remain, a person's decision by Update.
-import { ApplicationFailure, CancellationScope, isCancellation, setHandler, startChild, workflowInfo } from '@temporalio/workflow';
-import { partitionProgressSignal, pauseSignal, resumeSignal } from './messages.ts';
+import { ApplicationFailure, CancellationScope, isCancellation, setHandler, startChild, workflowInfo, type SignalDefinition } from '@temporalio/workflow';
+import { partitionProgressSignal, pauseSignal, priorityChangedSignal, resumeSignal } from './messages.ts';
 import { Outbox } from './outbox.ts';
 import { ParkedShards } from './parkedShards.ts';
-import type { PartitionInput, PartitionProgress, PartitionResult, ShardRange, ShardWork } from './partitionTypes.ts';
+import type { PartitionInput, PartitionProgress, PartitionResult, ShardWork } from './partitionTypes.ts';
 import { lanesPerPartition, maxPartitions } from './policies.ts';
 import { decide, type ShardCounts } from './shardDecision.ts';
 import type { shardPartition } from './shardPartition.ts';
-import type { StageControl } from './stageControl.ts';
+import { countOf, deal, formatShards, rangesOf, type ShardRange } from './shardRanges.ts';
+import type { Follower, StageControl } from './stageControl.ts';
 
 /** What a fan-out is made of; attempts and concurrency come from the stage's execution settings. */
 export interface FanOut extends Omit<ShardWork, 'attempts'> {
@@ -35,10 +36,12 @@ export async function runShards(control: StageControl, fanOut: FanOut): Promise<
     switch (decision) {
       case 'run': {
         await control.untilResumed();
-        const result = await runPartitions(control, work, pending, round++, completed, parked.size);
+        const results = await runPartitions(control, work, pending, round++, completed, parked.size);
         pending = [];
-        completed += result.completed;
-        parked.add(result.failed);
+        for (const result of results) {
+          completed += result.completed;
+          parked.add(result.parked);
+        }
         control.report({ done: completed, failedShards: parked.size });
         break;
       }
@@ -49,25 +52,26 @@ export async function runShards(control: StageControl, fanOut: FanOut): Promise<
         control.report({ failedShards: 0 });
         break;
       case 'fail': {
-        const [first] = parked.list();
-        throw ApplicationFailure.nonRetryable(`${parked.size} of ${total} ${unit} failed; the first, ${first?.shard}: ${first?.error}`, 'ShardsFailed', parked.list().slice(0, 100));
+        const explained = parked.explained();
+        const [first] = explained;
+        throw ApplicationFailure.nonRetryable(`${parked.size} of ${total} ${unit} failed; the first, ${first?.shard}: ${first?.error}`, 'ShardsFailed', explained.slice(0, 20));
       }
       case 'wait': {
         const answer = await parked.askPerson(control, counts());
         if (answer.action === 'abort') throw ApplicationFailure.nonRetryable(`aborted with ${parked.size} of ${total} ${unit} parked: ${answer.reason}`, 'Aborted');
         const chosen = parked.take(answer.shards);
         if (answer.action === 'skip') skipped.push(...chosen);
-        else pending = chosen.map((shard) => [shard, shard + 1]);
+        else pending = rangesOf(chosen);
         control.report({ state: 'running', failedShards: parked.size });
       }
     }
   }
 }
 
-/** Deals the ranges to child workflows and adds up what they did. */
-async function runPartitions(control: StageControl, work: ShardWork, ranges: readonly ShardRange[], round: number, completedBefore: number, parkedBefore: number): Promise<PartitionResult> {
+/** Deals the ranges to child workflows; returns what each did. */
+async function runPartitions(control: StageControl, work: ShardWork, ranges: readonly ShardRange[], round: number, completedBefore: number, parkedBefore: number): Promise<PartitionResult[]> {
   const { concurrency, onShardFailure } = control.input.execution;
-  const shards = ranges.reduce((sum, [from, to]) => sum + to - from, 0);
+  const shards = countOf(ranges);
   const partitions = Math.min(maxPartitions, Math.ceil(concurrency / lanesPerPartition), Math.ceil(shards / 64));
   const failFast = onShardFailure === 'fail';
   const prefix = `${workflowInfo().workflowId}/${work.activity}${round === 0 ? '' : `-retry-${round}`}`;
@@ -81,33 +85,35 @@ async function runPartitions(control: StageControl, work: ShardWork, ranges: rea
 
   const outbox = new Outbox();
   const running = new Set<string>();
-  const signalAll = (signal: typeof pauseSignal | typeof resumeSignal) => {
-    for (const id of running) void outbox.send(id, signal);
+  const signalAll = <Args extends unknown[]>(signal: SignalDefinition<Args>, ...args: Args) => {
+    for (const id of running) void outbox.send(id, signal, ...args);
   };
   const outer = CancellationScope.current();
   const scope = new CancellationScope();
   const runOne = async (part: readonly ShardRange[], index: number): Promise<PartitionResult> => {
     const lanes = share(Math.min(concurrency, shards), partitions, index);
-    const input: PartitionInput = { work, round, index, ranges: part, lanes, failFast, reportEvery: Math.ceil(work.total / 50), completed: 0, failed: [], paused: control.paused };
+    const { paused, priority } = control;
+    const input: PartitionInput = { work, round, index, shards: formatShards(part), lanes, failFast, reportEvery: Math.ceil(work.total / 50), completed: 0, parked: { shards: '', errors: [] }, paused, priority };
     const workflowId = `${prefix}-${index}`;
     try {
-      const child = await startChild<typeof shardPartition>('shardPartition', { workflowId, args: [input], staticSummary: `${work.activity}: ${shards} shards, part ${index + 1} of ${partitions}` });
+      const child = await startChild<typeof shardPartition>('shardPartition', { workflowId, args: [input], priority: { priorityKey: priority }, staticSummary: `${work.activity}: ${shards} shards, part ${index + 1} of ${partitions}` });
       running.add(workflowId);
-      if (control.paused !== input.paused) signalAll(control.paused ? pauseSignal : resumeSignal);
+      if (control.paused !== paused) signalAll(control.paused ? pauseSignal : resumeSignal);
+      if (control.priority !== priority) signalAll(priorityChangedSignal, control.priority);
       const result = await child.result();
-      if (failFast && result.failed.length > 0) scope.cancel();
+      if (failFast && result.parked.shards !== '') scope.cancel();
       return result;
     } catch (error) {
       // With onShardFailure `fail` the first partition that failed ends the others; whatever they finished is in the store.
       const endedByAnother = scope.consideredCancelled && !outer.consideredCancelled && isCancellation(error);
       if (!endedByAnother) throw error;
-      return { completed: 0, failed: [] };
+      return { completed: 0, parked: { shards: '', errors: [] } };
     } finally {
       running.delete(workflowId);
     }
   };
   const all = scope.run(() => Promise.all(deal(ranges, partitions).map(runOne)));
-  const pausable = {
+  const partitionsTold: Follower = {
     pause: () => {
       signalAll(pauseSignal);
       control.report({ state: 'paused' });
@@ -116,26 +122,9 @@ async function runPartitions(control: StageControl, work: ShardWork, ranges: rea
       signalAll(resumeSignal);
       control.report({ state: 'running' });
     },
+    prioritize: (priority) => signalAll(priorityChangedSignal, priority),
   };
-  const results = await control.forwarding(pausable, all);
-  return { completed: results.reduce((sum, result) => sum + result.completed, 0), failed: results.flatMap((result) => result.failed) };
-}
-
-/** Cuts ranges into `parts` lists of nearly equal numbers of shards, in order. */
-function deal(ranges: readonly ShardRange[], parts: number): ShardRange[][] {
-  const total = ranges.reduce((sum, [from, to]) => sum + to - from, 0);
-  const dealt: ShardRange[][] = Array.from({ length: parts }, () => []);
-  let before = 0;
-  for (const [from, to] of ranges) {
-    for (let at = from; at < to; ) {
-      const part = Math.floor((before * parts) / total);
-      const end = Math.min(to, at + Math.ceil(((part + 1) * total) / parts) - before);
-      dealt[part]!.push([at, end]);
-      before += end - at;
-      at = end;
-    }
-  }
-  return dealt;
+  return control.forwarding(partitionsTold, all);
 }
 
 /** The index-th of `parts` nearly equal shares of `whole`, at least 1. */

@@ -5,6 +5,7 @@ import { stageInput, type StagePlan, type StageResult, type StageState } from '.
 import type { ArtifactId, StageName } from '../schemas/stages.ts';
 import { scan, short } from './activityProxies.ts';
 import { parseMessage } from './failures.ts';
+import { policies } from './policies.ts';
 import { StageControl } from './stageControl.ts';
 
 /** Makes a stage's pieces in the store and returns the shards that were left out. */
@@ -33,13 +34,13 @@ export async function makeArtifact(stage: StageName, input: unknown, unit: strin
 
 async function findOrMake(control: StageControl, work: StageWork): Promise<{ artifact: ArtifactRef; cached: boolean }> {
   const { spec } = control.input;
-  const plan = await short.planStage(spec);
+  const plan = await short.planStage.executeWithOptions(control.options(policies.short), [spec]);
   control.plan = plan;
   control.report({ key: plan.key });
   if (plan.found !== null) return { artifact: plan.found, cached: true };
   const id: ArtifactId = { stage: spec.stage, key: plan.key };
   const skippedShards = await work(control, plan, id);
-  return { artifact: await scan.commitStage({ artifact: id, shards: plan.shards, skippedShards }), cached: false };
+  return { artifact: await scan.commitStage.executeWithOptions(control.options(policies.scan), [{ artifact: id, shards: plan.shards, skippedShards }]), cached: false };
 }
 
 function endStateOf(error: unknown): StageState {

@@ -1,18 +1,21 @@
 // What every stage's workflow has in common while it runs: pause and resume, how far it is, who wants to know, and what
 // the UI shows of it.
-import { CancellationScope, condition, setCurrentDetails, setHandler, upsertSearchAttributes, workflowInfo } from '@temporalio/workflow';
+import { CancellationScope, condition, setCurrentDetails, setHandler, upsertSearchAttributes, workflowInfo, type ActivityOptions } from '@temporalio/workflow';
 import type { ArtifactRef } from '../schemas/artifact.ts';
+import { runPriority } from '../schemas/config.ts';
 import type { StageInput, StagePlan, StageProgress } from '../schemas/progress.ts';
 import { attributes } from './attributes.ts';
 import { describeStage } from './details.ts';
-import { wasCancelled } from './failures.ts';
-import { artifactsQuery, descriptions, pauseSignal, resumeSignal, stagePlanQuery, stageProgressQuery, stageProgressSignal, watchSignal } from './messages.ts';
+import { parseMessage, wasCancelled } from './failures.ts';
+import { artifactsQuery, descriptions, pauseSignal, priorityChangedSignal, resumeSignal, setPriorityUpdate, stagePlanQuery, stageProgressQuery, stageProgressSignal, watchSignal } from './messages.ts';
 import { Outbox } from './outbox.ts';
+import { atPriority } from './policies.ts';
 
-/** Someone who takes part in a pause: partitions are told, scopes are cancelled. */
-export interface Pausable {
+/** Someone whom a pause or a new priority concerns: partitions are told, scopes are cancelled. */
+export interface Follower {
   pause(): void;
   resume(): void;
+  prioritize?(priority: number): void;
 }
 
 export class StageControl {
@@ -22,7 +25,7 @@ export class StageControl {
   note = '';
   progress: StageProgress;
   readonly watchers = new Set<string>();
-  private readonly pausables = new Set<Pausable>();
+  private readonly followers = new Set<Follower>();
   private artifact: ArtifactRef | undefined;
   private readonly outbox = new Outbox();
   private signalled: Pick<StageProgress, 'done' | 'failedShards'> & { state: string } = { state: '', done: 0, failedShards: 0 };
@@ -45,6 +48,8 @@ export class StageControl {
     setHandler(artifactsQuery, () => (this.artifact === undefined ? [] : [this.artifact]));
     setHandler(pauseSignal, () => this.setPaused(true), descriptions.pause);
     setHandler(resumeSignal, () => this.setPaused(false), descriptions.resume);
+    setHandler(setPriorityUpdate, (priority) => this.prioritize(priority), { ...descriptions.setPriority, validator: (priority) => void parseMessage(runPriority, priority, 'the priority') });
+    setHandler(priorityChangedSignal, (priority) => void this.prioritize(priority), descriptions.priorityChanged);
     setHandler(
       watchSignal,
       (watcher) => {
@@ -61,7 +66,7 @@ export class StageControl {
     this.refreshDetails();
   }
 
-  /** Notes a change, and tells the pipelines when it is worth a signal: a new state, 2 % more, or parked shards. */
+  /** Notes a change, and tells the pipelines when it is worth a signal: a new state, some percent more, or parked shards. */
   report(change: Partial<StageProgress>): void {
     if (change.state === 'blocked' || this.progress.state === 'blocked') {
       upsertSearchAttributes([{ key: attributes.failedShards, value: change.state === 'blocked' ? (change.failedShards ?? this.progress.failedShards) : 0 }]);
@@ -69,7 +74,7 @@ export class StageControl {
     this.progress = { ...this.progress, ...change };
     this.refreshDetails();
     const { state, done, total, failedShards } = this.progress;
-    const worthIt = state !== this.signalled.state || failedShards !== this.signalled.failedShards || done - this.signalled.done >= total / 50;
+    const worthIt = state !== this.signalled.state || failedShards !== this.signalled.failedShards || done - this.signalled.done >= total / this.input.progressSignals;
     if (worthIt) void this.tellAll();
   }
 
@@ -80,6 +85,16 @@ export class StageControl {
     this.progress = { ...this.progress, state, ...(artifact === undefined ? {} : { key: artifact.key, metrics: artifact.metrics }) };
     this.refreshDetails();
     await this.tellAll();
+  }
+
+  /** Place in the queues of the activities that are scheduled from now on. */
+  get priority(): number {
+    return this.input.execution.priority;
+  }
+
+  /** Options of an activity at the run's present priority. */
+  options(policy: ActivityOptions, summary?: string): ActivityOptions {
+    return atPriority(policy, this.priority, summary);
   }
 
   /** Returns once the stage is not paused. */
@@ -96,37 +111,44 @@ export class StageControl {
     for (;;) {
       await this.untilResumed();
       const scope = new CancellationScope();
-      const pausable = { pause: () => scope.cancel(), resume: () => undefined };
-      this.pausables.add(pausable);
+      const follower: Follower = { pause: () => scope.cancel(), resume: () => undefined };
+      this.followers.add(follower);
       try {
         return await scope.run(work);
       } catch (error) {
         const cancelledFromOutside = CancellationScope.current().consideredCancelled;
         if (cancelledFromOutside || !scope.consideredCancelled || !wasCancelled(error)) throw error;
       } finally {
-        this.pausables.delete(pausable);
+        this.followers.delete(follower);
       }
     }
   }
 
-  /** Forwards pauses to `pausable` while `work` runs. */
-  async forwarding<T>(pausable: Pausable, work: Promise<T>): Promise<T> {
-    this.pausables.add(pausable);
+  /** Lets `follower` know of pauses and priorities while `work` runs. */
+  async forwarding<T>(follower: Follower, work: Promise<T>): Promise<T> {
+    this.followers.add(follower);
     try {
       return await work;
     } finally {
-      this.pausables.delete(pausable);
+      this.followers.delete(follower);
     }
   }
 
   private setPaused(paused: boolean): void {
     if (this.paused === paused) return;
     this.paused = paused;
-    for (const pausable of this.pausables) {
-      if (paused) pausable.pause();
-      else pausable.resume();
+    for (const follower of this.followers) {
+      if (paused) follower.pause();
+      else follower.resume();
     }
     this.refreshDetails();
+  }
+
+  /** Kept in the input, and so handed on when the stage continues as new. */
+  private prioritize(priority: number): number {
+    this.input.execution.priority = priority;
+    for (const follower of this.followers) follower.prioritize?.(priority);
+    return priority;
   }
 
   private refreshDetails(): void {

@@ -13,7 +13,7 @@ export async function trainSae(input: StageInput, resume?: TrainingResume): Prom
     input,
     'steps',
     async (control, plan, artifact) => {
-      const options = (summary: string) => ({ ...policies.segment, summary });
+      const options = (summary: string) => control.options(policies.segment, summary);
       if (resume === undefined) await control.pausable(() => training.initialiseSae.executeWithOptions(options('initial weights'), [{ artifact }]));
       await runSegments(
         control,

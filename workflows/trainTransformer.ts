@@ -13,7 +13,7 @@ export async function trainTransformer(input: StageInput, resume?: TrainingResum
     'steps',
     async (control, plan, artifact) => {
       await runSegments(control, plan.milestones, resume, (toStep, summary) =>
-        training.trainTransformerSegment.executeWithOptions({ ...policies.segment, summary }, [{ artifact, toStep }]),
+        training.trainTransformerSegment.executeWithOptions(control.options(policies.segment, summary), [{ artifact, toStep }]),
       );
       return [];
     },

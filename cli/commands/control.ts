@@ -69,7 +69,8 @@ function decisionCommand(name: string, update: string, description: string): Com
   });
 }
 
-async function withRun(run: string, work: (temporal: Temporal, workflowId: string) => Promise<void>): Promise<void> {
+/** Finds a run on the server that commands talk to. */
+export async function withRun(run: string, work: (temporal: Temporal, workflowId: string) => Promise<void>): Promise<void> {
   const temporal = await requireTemporal();
   try {
     await work(temporal, await findRun(temporal.client, run));
@@ -87,7 +88,7 @@ async function blockedStages(temporal: Temporal, workflowId: string, stage: stri
 }
 
 /** Queries and updates are answered by workers: without one they would wait forever. */
-async function answered<T>({ client }: Temporal, ask: () => Promise<T>): Promise<T> {
+export async function answered<T>({ client }: Temporal, ask: () => Promise<T>): Promise<T> {
   try {
     return await client.withDeadline(Date.now() + answerMs, ask);
   } catch (error) {

@@ -71,6 +71,16 @@ export function toShards(text: string): number[] {
   return text.split(',').map((part) => toWhole(part.trim(), 0, Number.MAX_SAFE_INTEGER));
 }
 
+/** Adds --priority. */
+export function addPriorityOption(command: Command): Command {
+  return command.option('--priority <n>', 'place in the queues: 1 is served first, 5 last (default: 3); a run that is going on is moved by saeflow priority', toPriority);
+}
+
+/** A priority, 1 to 5. Throws commander's error for anything else. */
+export function toPriority(text: string): number {
+  return toWhole(text, 1, 5);
+}
+
 /** A number of at least one. Throws commander's error for anything else. */
 export function toCount(text: string): number {
   return toWhole(text, 1, Number.MAX_SAFE_INTEGER);

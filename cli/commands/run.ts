@@ -7,7 +7,7 @@ import { followRun } from '../follow.ts';
 import { resolveConfig } from '../input.ts';
 import { bringUp } from '../localStack.ts';
 import { startRun } from '../runs.ts';
-import { addConfigOptions, addExamples, addRunOptions, followOptions, type RunOptions } from './options.ts';
+import { addConfigOptions, addExamples, addPriorityOption, addRunOptions, followOptions, type RunOptions } from './options.ts';
 
 interface Options extends RunOptions {
   detach?: boolean;
@@ -22,8 +22,8 @@ export function runCommand(): Command {
     .option('--detach', 'start the run and return; workers (saeflow worker) carry it out')
     .option('--worker', 'work here too, although TEMPORAL_ADDRESS names a server that others work for')
     .option('--no-worker', 'do not work here');
-  addRunOptions(addConfigOptions(command));
-  addExamples(command, 'run small --corpus corpus.parquet --name essays', 'run --config mine.json', 'run tiny --set saes.0.features=128', 'run monosemantic --store s3://bucket/saeflow --detach');
+  addRunOptions(addPriorityOption(addConfigOptions(command)));
+  addExamples(command, 'run small --corpus corpus.parquet --name essays', 'run --config mine.json', 'run tiny --set saes.0.features=128', 'run small --name quick --priority 1', 'run monosemantic --store s3://bucket/saeflow --detach');
   return command.action(async (preset: string | undefined, options: Options) => {
     const chosen = preset ?? options.preset;
     const worker = options.worker ?? (!options.detach && (await findTemporal())?.kind !== 'address');

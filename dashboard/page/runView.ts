@@ -83,10 +83,14 @@ function lineage({ lineage: stages }: RunPage): HTMLElement {
     {},
     el('h2', {}, 'Lineage'),
     el('p', { class: 'hint' }, 'The artifacts this page was made from, each with the configuration it was made with.'),
-    ...stages.map(({ stage, key, config }) =>
-      el('details', { class: 'stage' }, el('summary', {}, el('b', {}, stage), ' ', el('code', {}, key)), el('pre', { tabindex: 0 }, JSON.stringify(config, null, 2))),
+    ...stages.map(({ stage, key, config, skipped }) =>
+      el('details', { class: 'stage' }, el('summary', {}, el('b', {}, stage), ' ', el('code', {}, key), skipped && ` ${leftOut(skipped)}`), el('pre', { tabindex: 0 }, JSON.stringify(config, null, 2))),
     ),
   );
+}
+
+function leftOut({ shards, total }: NonNullable<RunPage['lineage'][number]['skipped']>): string {
+  return `${formatCount(shards.length)} of ${formatCount(total)} shards left out (${shards.slice(0, 20).join(', ')}${shards.length > 20 ? ', …' : ''})`;
 }
 
 /** A small table: the first column names, the others are numbers. */

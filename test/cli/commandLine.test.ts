@@ -98,6 +98,7 @@ describe('commands', () => {
   it('refuse options that make no sense', async () => {
     expect(await refused('open', '--port', '99999')).toContain('Give a whole number from 1 to 65535');
     expect(await refused('retry', 'demo', '--shards', '1,x')).toContain('Give a whole number from 0 up');
+    expect(await refused('run', 'tiny', '--priority', '6')).toContain('Give a whole number from 1 to 5');
     expect(await refused('dmeo')).toContain('Did you mean demo?');
     expect(await refused('run', 'tiny', '--set', 'seed')).toContain('--set seed: not of the form path=value');
   });
@@ -105,7 +106,7 @@ describe('commands', () => {
   it('each have help with an example', async () => {
     const { stdout } = await runCli(folder, ['--help']);
     const names = [...stdout.matchAll(/^ {2}([a-z]+) /gm)].map(([, name]) => name!).filter((name) => name !== 'help');
-    expect(names).toEqual(expect.arrayContaining(['demo', 'run', 'plan', 'status', 'report', 'ls', 'open', 'pause', 'resume', 'cancel', 'retry', 'skip', 'abort', 'verify', 'worker', 'server', 'stop', 'doctor', 'setup']));
+    expect(names).toEqual(expect.arrayContaining(['demo', 'run', 'plan', 'status', 'report', 'ls', 'open', 'pause', 'resume', 'cancel', 'retry', 'skip', 'abort', 'priority', 'verify', 'worker', 'server', 'stop', 'doctor', 'setup']));
     for (const name of names) {
       const help = await runCli(folder, [name, '--help']);
       expect(help.stdout).toContain(`Examples:\n  $ saeflow ${name}`);

@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { resolveConfig } from '../../cli/input.ts';
 import { applySettings, parseSetting } from '../../cli/settings.ts';
+import { configHash } from '../../data/configHash.ts';
 import { resolveInput } from '../../presets/resolve.ts';
 import { UserError } from '../../schemas/errors.ts';
 
@@ -75,6 +76,11 @@ describe('resolveConfig', () => {
 
   it('makes corpus paths of the command line absolute, and leaves demo: alone', () => {
     expect(resolveConfig({ preset: 'tiny', corpus: ['texts/*.txt', '/data/b.jsonl', 'demo:'] }, { cwd: '/home/me' }).corpus.paths).toEqual(['/home/me/texts/*.txt', '/data/b.jsonl', 'demo:']);
+  });
+
+  it('puts the priority among the execution settings, where it changes no key', () => {
+    expect(resolveConfig({ preset: 'tiny', priority: 1 })).toEqual(resolveInput({ preset: 'tiny', execution: { priority: 1 } }));
+    expect(configHash(resolveConfig({ preset: 'tiny', priority: 1 }))).toBe(configHash(resolveInput('tiny')));
   });
 
   it('ends an attended run at a shard that fails, unless the options decide otherwise', () => {

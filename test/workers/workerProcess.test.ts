@@ -85,8 +85,8 @@ describe('workersOptionsOf', () => {
   });
 
   it('takes what the environment says', () => {
-    const env = { SAEFLOW_STORE: 's3://bucket/runs', SAEFLOW_QUEUES: 'gpu, cpu', SAEFLOW_GPU_SLOTS: '8', SAEFLOW_CPU_SLOTS: '2', SAEFLOW_THREADS: '4' };
-    expect(workersOptionsOf(env)).toEqual({ storeUri: 's3://bucket/runs', queues: ['gpu', 'cpu'], cpuSlots: 2, gpuSlots: 8, threads: 4 });
+    const env = { SAEFLOW_STORE: 's3://bucket/runs', SAEFLOW_QUEUES: 'gpu, cpu', SAEFLOW_GPU_SLOTS: '8', SAEFLOW_CPU_SLOTS: '2', SAEFLOW_THREADS: '4', SAEFLOW_SILENCE_SECONDS: '60' };
+    expect(workersOptionsOf(env)).toEqual({ storeUri: 's3://bucket/runs', queues: ['gpu', 'cpu'], cpuSlots: 2, gpuSlots: 8, threads: 4, silenceLimitMs: 60_000 });
   });
 
   it.each([

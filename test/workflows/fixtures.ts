@@ -6,19 +6,21 @@ import type { ExecutionConfig } from '../../schemas/config.ts';
 import { taskQueues, type RunProgress, type StageInput, type StageProgress, type StageResult } from '../../schemas/progress.ts';
 import type { StageName, StageSpec } from '../../schemas/stages.ts';
 import { stageWorkflowId } from '../../workflows/run.ts';
-import { saeSpec, tokenizeSpec, transformerSpec } from '../../workflows/specs.ts';
+import { activationsSpec, saeSpec, tokenizeSpec, transformerSpec } from '../../workflows/specs.ts';
 
 const hash = (digit: string) => digit.repeat(64);
 let nextSeed = 1_000;
 
 /** A spec that no other test has: its artifact is not in any store and its workflow id is free. */
-export function freshSpec(stage: 'tokenize' | 'trainTransformer' | 'trainSae'): StageSpec {
+export function freshSpec(stage: 'tokenize' | 'trainTransformer' | 'sampleActivations' | 'trainSae'): StageSpec {
   const config = { ...resolveInput('tiny'), seed: nextSeed++ };
   switch (stage) {
     case 'tokenize':
       return tokenizeSpec({ ...config, tokenize: { ...config.tokenize, splitSeed: config.seed } }, hash('c'));
     case 'trainTransformer':
       return transformerSpec(config, { tokenize: hash('d') });
+    case 'sampleActivations':
+      return activationsSpec(config, config.saes[0]!.hook, { tokenize: hash('d'), trainTransformer: hash('f') });
     case 'trainSae':
       return saeSpec(config, config.saes[0]!, { sampleActivations: hash('e') });
   }
