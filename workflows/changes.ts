@@ -7,7 +7,7 @@ import type { StageResult } from '../schemas/progress.ts';
 import { comparisons } from './activityProxies.ts';
 import { describePrevious } from './describeChanges.ts';
 import { describeFailure, wasCancelled } from './failures.ts';
-import { policies } from './policies.ts';
+import { atPriority, policies } from './policies.ts';
 
 type SaeChange = Changes['saes'][number];
 
@@ -19,7 +19,7 @@ type SaeChange = Changes['saes'][number];
 export async function changesSincePrevious(config: PipelineConfig, stages: readonly StageResult[]): Promise<Changes> {
   let previous: PreviousRun | null;
   try {
-    previous = await comparisons.findPreviousRun.executeWithOptions({ ...policies.comparison, summary: 'the run before' }, [{ run: config.name }]);
+    previous = await comparisons.findPreviousRun.executeWithOptions(atPriority(policies.comparison, config.execution.priority, 'the run before'), [{ run: config.name }]);
   } catch (error) {
     throwIfCancelled(error);
     return { previous: null, nothingNew: false, summary: `the run before could not be looked up, so nothing is compared: ${describeFailure(error)}`, saes: [] };
@@ -32,18 +32,18 @@ export async function changesSincePrevious(config: PipelineConfig, stages: reado
   return { previous: reference, nothingNew, summary: summaryOf(reference, nothingNew, stages, saes), saes };
 }
 
-async function compareAll({ saes }: PipelineConfig, stages: readonly StageResult[], previous: PreviousRun): Promise<SaeChange[]> {
+async function compareAll({ saes, execution }: PipelineConfig, stages: readonly StageResult[], previous: PreviousRun): Promise<SaeChange[]> {
   const dashboards = stages.filter(({ artifact }) => artifact.stage === 'exportDashboard');
-  return Promise.all(saes.map(({ name }, index) => compareOne(name, dashboards[index]!.artifact.key, previous, saes.length)));
+  return Promise.all(saes.map(({ name }, index) => compareOne(name, dashboards[index]!.artifact.key, previous, saes.length, execution.priority)));
 }
 
-async function compareOne(name: string, after: string, { saes }: PreviousRun, count: number): Promise<SaeChange> {
+async function compareOne(name: string, after: string, { saes }: PreviousRun, count: number, priority: number): Promise<SaeChange> {
   // An only SAE that was renamed is still the one to compare with.
   const counterpart = saes.find((sae) => sae.name === name) ?? (saes.length === 1 && count === 1 ? saes[0] : undefined);
   if (counterpart === undefined) return { name, comparison: null, note: `the run before had no SAE called ${name}` };
   if (counterpart.dashboard === after) return { name, comparison: null, note: 'the same as before' };
   try {
-    const made = await comparisons.compareSaes.executeWithOptions({ ...policies.comparison, summary: `compare SAE ${name} with the run before` }, [{ before: counterpart.dashboard, after }]);
+    const made = await comparisons.compareSaes.executeWithOptions(atPriority(policies.comparison, priority, `compare SAE ${name} with the run before`), [{ before: counterpart.dashboard, after }]);
     return { name, comparison: made, note: made.reason };
   } catch (error) {
     throwIfCancelled(error);
