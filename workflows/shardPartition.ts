@@ -4,7 +4,7 @@ import { condition, continueAsNew, isCancellation, setCurrentDetails, setHandler
 import type { FailedShard } from '../schemas/progress.ts';
 import { cpuShards, gpuShards } from './activityProxies.ts';
 import { describeFailure, shortened } from './failures.ts';
-import { partitionProgressSignal, pauseSignal, priorityChangedSignal, resumeSignal } from './messages.ts';
+import { descriptions, partitionProgressSignal, pauseSignal, priorityChangedSignal, resumeSignal } from './messages.ts';
 import type { Parked, PartitionInput, PartitionResult, ShardWork } from './partitionTypes.ts';
 import { Outbox } from './outbox.ts';
 import { atPriority, eventsPerRun, policies } from './policies.ts';
@@ -26,9 +26,9 @@ export async function shardPartition(input: PartitionInput): Promise<PartitionRe
   const { parent } = workflowInfo();
   const outbox = new Outbox();
   let reported = completed + parked.size;
-  setHandler(pauseSignal, () => void (paused = true));
-  setHandler(resumeSignal, () => void (paused = false));
-  setHandler(priorityChangedSignal, (newer) => void (priority = newer));
+  setHandler(pauseSignal, () => void (paused = true), descriptions.pause);
+  setHandler(resumeSignal, () => void (paused = false), descriptions.resume);
+  setHandler(priorityChangedSignal, (newer) => void (priority = newer), descriptions.priorityChanged);
 
   const report = (promptly: boolean) => {
     setCurrentDetails(`${completed} shards done, ${parked.size} parked, ${queue.remaining} to start${paused ? ', paused' : ''}`);

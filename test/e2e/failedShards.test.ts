@@ -176,8 +176,8 @@ it('a crash of native code and a kernel that hangs: parked as ComputeProcessDied
     // the crash is reported at once, while the hang goes on
     await until(async () => (await handle.query<StageProgress>('progress').catch(() => undefined))?.failedShards === 1);
     const details = await expectParked(handle, [2, 5]);
-    expect(details).toMatch(/- shard 2: ComputeProcessDied: the compute process \(pid \d+\) was ended by SIGSEGV while it worked on sampleShard shard 2 of sampleActivations\//);
-    expect(details).toMatch(/- shard 5: ComputeProcessDied: the compute process \(pid \d+\) made no progress for 10 s, was taken to hang and was ended by SIGKILL while it worked on sampleShard shard 5 /);
+    expect(details).toMatch(/- shard 2: `ComputeProcessDied: the compute process \(pid \d+\) was ended by SIGSEGV while it worked on sampleShard shard 2 of sampleActivations\//);
+    expect(details).toMatch(/- shard 5: `ComputeProcessDied: the compute process \(pid \d+\) made no progress for 10 s, was taken to hang and was ended by SIGKILL while it worked on sampleShard shard 5 /);
 
     await inject({ 'sampleShard/5': 'hang' });
     expect(await handle.executeUpdate(retryFailedShardsUpdate, { args: [{ shards: [2] }] })).toEqual([2]);
@@ -199,7 +199,7 @@ it('a full disk: parked as DiskFull with folder, bytes and remedy; when there is
       await disk.fill(60_000);
       const handle = await startStage(environment.client, spec, { shardAttempts: 1 });
       const details = await expectParked(handle, [0, 1, 2, 3], 4);
-      expect(details).toMatch(/- shard 0: DiskFull: .*: no room to write \d+ bytes; \d+ bytes are free \(ENOSPC\) Free space on that disk/);
+      expect(details).toMatch(/- shard 0: `DiskFull: .*: no room to write \d+ bytes; \d+ bytes are free \(ENOSPC\) Free space on that disk/);
       expect((await readdir(uri, { recursive: true })).filter((path) => path.includes(temporaryPrefix))).toEqual([]);
 
       await disk.free();

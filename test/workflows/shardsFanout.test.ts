@@ -55,7 +55,7 @@ it('every second one of 2,000 fails with a long error: parked, listed, retried, 
     const handle = await startStage(environment.client, spec, { concurrency: 20, shardAttempts: 1 });
     expect(await untilState(handle, 'blocked')).toMatchObject({ done: shards / 2, failedShards: shards / 2 });
     const details = JSON.stringify(await handle.query('__temporal_workflow_metadata'));
-    expect(details).toContain('- shard 0: /store/aaa');
+    expect(details).toContain('- shard 0: `/store/aaa');
     expect(details).toContain('/0 is corrupted. Put the file back.');
     expect(details).toContain('… and 980 more, whose errors are in the histories of the partitions (child workflows); all that are parked: 0, 2, 4, 6,');
 
