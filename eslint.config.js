@@ -2,7 +2,7 @@
 import js from '@eslint/js';
 import tseslint from 'typescript-eslint';
 
-const folders = ['activities', 'bench', 'cli', 'dashboard', 'data', 'model', 'presets', 'schemas', 'setup', 'stages', 'workers', 'workflows'];
+const folders = ['activities', 'bench', 'cli', 'dashboard', 'data', 'model', 'presets', 'schemas', 'setup', 'stages', 'test', 'workers', 'workflows'];
 
 /** A folder may import from the folders listed and from itself; packages are limited where a folder must stay pure. */
 function arrow(folder, mayImport, forbiddenPackages = []) {
@@ -63,4 +63,5 @@ export default tseslint.config(
   },
   arrow('activities', ['schemas', 'data', 'presets', 'dashboard'], tensors),
   arrow('dashboard', ['schemas', 'model', 'data'], temporal),
+  arrow('bench', folders.filter((name) => name !== 'test')),
 );

@@ -9,8 +9,8 @@ import { resolveInput } from '../presets/resolve.ts';
 import type { ArtifactRef } from '../schemas/artifact.ts';
 import type { ActivationsConfig, PipelineConfig } from '../schemas/config.ts';
 import type { StageSpec } from '../schemas/stages.ts';
-import { writeTestCorpus } from '../test/corpus.ts';
-import { runStage } from '../test/stages/runInProcess.ts';
+import { runStage } from '../stages/inProcess.ts';
+import { writeTestCorpus } from './corpus.ts';
 
 export const hook = 'blocks.0.mlp.hook_post';
 const documentsPerLanguage = 110;

@@ -49,7 +49,8 @@ const headerEntry = z.strictObject({
   shape: z.array(z.int().nonnegative()),
   data_offsets: z.tuple([z.int().nonnegative(), z.int().nonnegative()]),
 });
-const headerMetadata = z.record(z.string(), z.string());
+/** Pairs, because zod's records leave a key called __proto__ out. */
+const headerMetadata = z.array(z.tuple([z.string(), z.string()]));
 const headerLengthBytes = 8;
 const remedy = 'Fetch or export the file again; it must be an unchanged .safetensors file.';
 
@@ -97,7 +98,8 @@ export function decodeSafetensors(bytes: Uint8Array): { tensors: Record<string, 
   const spans: { name: string; begin: number; end: number }[] = [];
   for (const [name, value] of Object.entries(header)) {
     if (name === '__metadata__') {
-      metadata = parse(headerMetadata, value, name);
+      if (typeof value !== 'object' || value === null || Array.isArray(value)) throw invalid('__metadata__ is not a JSON object');
+      metadata = Object.fromEntries(parse(headerMetadata, Object.entries(value), name));
       continue;
     }
     const { dtype, shape, data_offsets: [begin, end] } = parse(headerEntry, value, name);

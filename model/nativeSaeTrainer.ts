@@ -4,7 +4,7 @@ import type { SaeKernel, SaeKernelHandle } from './saeKernel.ts';
 import { zeroSaeArrays, type SaeStepResult, type SaeTrainer, type SaeTrainerConfig, type SaeTrainingArrays } from './saeTrainer.ts';
 
 /** Share of features active above which whole matrices are faster than active pairs (bench sae-step). */
-const denseFraction = 0.22;
+export const denseFraction = 0.22;
 
 export class NativeSaeTrainer implements SaeTrainer {
   readonly device: string;

@@ -39,11 +39,25 @@ export function drawByLoss(losses: Float32Array, uniforms: Iterable<number>): nu
 }
 
 /**
+ * The losses by which candidates are drawn: 0, so that it never is, for a vector that gives no direction (x = b_d where it
+ * is centred, 0 where it is not, as a layer behind a ReLU has them). A decoder row of zeros has no unit norm to go back to.
+ *
+ * @param candidates [n · d]
+ */
+export function drawableLosses(losses: Float32Array, candidates: Float32Array, { b_dec }: Pick<SaeArrays, 'b_dec'>, { direction }: Pick<ResamplingConfig, 'direction'>): Float32Array {
+  const d = b_dec.length;
+  return losses.map((loss, candidate) => {
+    for (let column = 0; column < d; column++) if (candidates[candidate * d + column] !== (direction === 'centred' ? b_dec[column] : 0)) return loss;
+    return 0;
+  });
+}
+
+/**
  * Changes `weights` and `moments` in place: gives each dead feature the direction of its drawn candidate: decoder row of unit norm, encoder column of
  * `encoderNormScale` × the alive columns' mean norm, encoder bias 0, Adam's moments of exactly these entries 0.
  *
  * @param candidates [n · d]
- * @param draws candidate of each dead feature, in the order of `dead`
+ * @param draws candidate of each dead feature, in the order of `dead`; each must give a direction (drawableLosses)
  */
 export function resample(
   weights: SaeArrays,
@@ -85,7 +99,7 @@ export function resample(
 function unitDirection(vector: Float32Array, centre?: Float32Array): Float64Array {
   const direction = Float64Array.from(vector, (value, index) => value - (centre?.[index] ?? 0));
   const norm = Math.sqrt(direction.reduce((total, value) => total + value * value, 0));
-  return direction.map((value) => (norm === 0 ? 0 : value / norm));
+  return direction.map((value) => value / norm);
 }
 
 function encoderNorms(encoder: Float32Array, d: number, features: number): Float64Array {

@@ -7,7 +7,7 @@ export interface SaeKernelHandle {
 }
 
 export interface SaeKernel {
-  /** Instruction set in use: `avx512-bf16`, `avx512`, `avx2` or `portable`. */
+  /** Instruction set in use: `avx512bf16`, `avx512`, `avx2` or `portable`. */
   readonly isa: string;
   /** Threads of a step; the results do not depend on it. */
   readonly threads: number;

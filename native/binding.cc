@@ -4,18 +4,19 @@
 #include <cmath>
 #include <exception>
 #include <memory>
+#include <new>
 #include <string>
+#include <system_error>
 #include <vector>
 #include "pool.h"
 #include "state.h"
 
+// SAE_HAS_… is defined for each instruction set that step.cc was compiled for (setup/saeKernel.ts).
 namespace sae {
 Kernel kernelOf_portable();
-#if defined(__x86_64__)
 Kernel kernelOf_avx2();
 Kernel kernelOf_avx512();
 Kernel kernelOf_avx512bf16();
-#endif
 }  // namespace sae
 
 namespace {
@@ -29,9 +30,13 @@ struct Handle {
 
 struct Opened {
   Kernel kernel;
-  Pool* pool;
+  std::unique_ptr<Pool> pool;
 };
 Opened opened = {{nullptr, nullptr, nullptr}, nullptr};
+
+// An int counts the active pairs of a block of rows up to here, of whatever instruction set.
+constexpr int mostFeatures = 1 << 23;
+constexpr int mostRows = 1 << 24;
 
 struct Refused : std::exception {
   std::string message;
@@ -43,17 +48,27 @@ bool runsHere(const std::string& isa) {
   __builtin_cpu_init();
   const bool avx2 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
   const bool avx512 = avx2 && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl");
+#if defined(SAE_HAS_avx2)
   if (isa == "avx2") return avx2;
+#endif
+#if defined(SAE_HAS_avx512)
   if (isa == "avx512") return avx512;
+#endif
+#if defined(SAE_HAS_avx512bf16)
   if (isa == "avx512bf16") return avx512 && __builtin_cpu_supports("avx512bf16");
+#endif
 #endif
   return isa == "portable";
 }
 
 Kernel kernelOf(const std::string& isa) {
-#if defined(__x86_64__)
+#if defined(SAE_HAS_avx512bf16)
   if (isa == "avx512bf16") return kernelOf_avx512bf16();
+#endif
+#if defined(SAE_HAS_avx512)
   if (isa == "avx512") return kernelOf_avx512();
+#endif
+#if defined(SAE_HAS_avx2)
   if (isa == "avx2") return kernelOf_avx2();
 #endif
   return kernelOf_portable();
@@ -73,9 +88,9 @@ class Arguments {
     if (napi_get_value_double(env_, values_[index], &value) != napi_ok) throw Refused(at(index) + "is not a number");
     return value;
   }
-  int whole(size_t index, int least) {
+  int whole(size_t index, int least, int most) {
     const double value = number(index);
-    if (!(value >= least && value <= (1 << 24)) || value != std::floor(value)) throw Refused(at(index) + "is not a whole number from " + std::to_string(least) + " to 2^24");
+    if (!(value >= least && value <= most) || value != std::floor(value)) throw Refused(at(index) + "is not a whole number from " + std::to_string(least) + " to " + std::to_string(most));
     return int(value);
   }
   bool boolean(size_t index) {
@@ -99,7 +114,8 @@ class Arguments {
     if (!found.training) throw Refused("the training was released");
     return *found.training;
   }
-  // A typed array of exactly `length` elements; of any whole number of rows of −length elements where it is negative.
+  // A typed array of exactly `length` elements; of any whole number of rows of −length elements where it is negative. A
+  // detached one has none.
   template <class T>
   T* array(size_t index, napi_typedarray_type wanted, long length, size_t* rows = nullptr) {
     napi_typedarray_type type;
@@ -110,6 +126,7 @@ class Arguments {
     if (length < 0) {
       if (count == 0 || count % size_t(-length) != 0) throw Refused(at(index) + "has " + std::to_string(count) + " elements, not a multiple of " + std::to_string(-length));
       *rows = count / size_t(-length);
+      if (*rows > size_t(mostRows)) throw Refused(at(index) + "has " + std::to_string(*rows) + " vectors, more than " + std::to_string(mostRows));
     }
     return static_cast<T*>(data);
   }
@@ -128,10 +145,26 @@ napi_value guarded(napi_env env, const Body& body) {
     return body();
   } catch (const Refused& refused) {
     napi_throw_type_error(env, nullptr, refused.message.c_str());
+  } catch (const std::bad_alloc&) {
+    napi_throw_error(env, nullptr, "there is not enough memory for the SAE kernel");
   } catch (const std::exception& error) {
     napi_throw_error(env, nullptr, error.what());
   }
   return nullptr;
+}
+
+std::unique_ptr<Pool> poolOf(int threads) {
+  try {
+    return std::make_unique<Pool>(threads);
+  } catch (const std::system_error& error) {
+    throw Refused(std::to_string(threads) + " threads could not be started: " + error.what());
+  }
+}
+
+// Of the kernel in use. Throws where there is none yet.
+Opened& inUse() {
+  if (opened.pool == nullptr) throw Refused("open comes first");
+  return opened;
 }
 
 // open(isa, threads): isa '' takes the best one the processor has. Returns its name.
@@ -139,11 +172,11 @@ napi_value open(napi_env env, napi_callback_info info) {
   return guarded(env, [&] {
     Arguments given(env, info, 2);
     std::string isa = given.text(0);
-    const int threads = given.whole(1, 1);
+    const int threads = given.whole(1, 1, 1 << 12);
     for (const char* best : {"avx512bf16", "avx512", "avx2", "portable"})
       if (isa.empty() && runsHere(best)) isa = best;
-    if (!runsHere(isa)) throw Refused("instruction set " + isa + " is not on this processor");
-    if (opened.pool == nullptr || opened.pool->threads() != threads) opened.pool = new Pool(threads);
+    if (!runsHere(isa)) throw Refused("instruction set " + isa + " is not on this processor, or the compiler did not know it");
+    if (opened.pool == nullptr || opened.pool->threads() != threads) opened.pool = poolOf(threads);
     opened.kernel = kernelOf(isa);
     napi_value name;
     napi_create_string_utf8(env, isa.c_str(), isa.size(), &name);
@@ -155,9 +188,10 @@ napi_value create(napi_env env, napi_callback_info info) {
   return guarded(env, [&] {
     Arguments given(env, info, 2);
     auto handle = std::make_unique<Handle>();
-    handle->training = std::make_unique<State>(given.whole(0, 1), given.whole(1, 1));
+    handle->training = std::make_unique<State>(given.whole(0, 1, mostFeatures), given.whole(1, 1, mostFeatures));
     napi_value external;
-    napi_create_external(env, handle.release(), [](napi_env, void* data, void*) { delete static_cast<Handle*>(data); }, nullptr, &external);
+    if (napi_create_external(env, handle.get(), [](napi_env, void* data, void*) { delete static_cast<Handle*>(data); }, nullptr, &external) != napi_ok) throw Refused("no handle could be made");
+    handle.release();
     return external;
   });
 }
@@ -175,8 +209,7 @@ napi_value transfer(napi_env env, napi_callback_info info, const Move& move) {
   return guarded(env, [&]() -> napi_value {
     Arguments given(env, info, 6);
     State& state = given.training(0);
-    const int which = given.whole(1, 0), d = state.d, features = state.features;
-    if (which > 2) throw Refused("argument 2 is not 0 (weights), 1 or 2 (moments)");
+    const int which = given.whole(1, 0, 2), d = state.d, features = state.features;
     Parameters& inside = which == 0 ? state.weights : which == 1 ? state.m : state.v;
     float* encoder = given.floats(2, long(d) * features);
     float* encoderBias = given.floats(3, features);
@@ -211,7 +244,7 @@ napi_value step(napi_env env, napi_callback_info info) {
     const double* s = given.array<double>(3, napi_float64_array, 7);
     uint32_t* fired = given.array<uint32_t>(4, napi_uint32_array, state.features);
     double* out = given.array<double>(5, napi_float64_array, 5);
-    const StepResult result = opened.kernel.step(state, *opened.pool, x, int(rows), sparse, {s[0], s[1], s[2], s[3], s[4], s[5], s[6]}, fired);
+    const StepResult result = inUse().kernel.step(state, *inUse().pool, x, int(rows), sparse, {s[0], s[1], s[2], s[3], s[4], s[5], s[6]}, fired);
     out[0] = result.loss;
     out[1] = result.meanSquare;
     out[2] = result.l1;
@@ -227,7 +260,7 @@ napi_value losses(napi_env env, napi_callback_info info) {
     State& state = given.training(0);
     size_t rows;
     const float* x = given.floats(1, -long(state.d), &rows);
-    opened.kernel.losses(state, *opened.pool, x, int(rows), given.number(2), given.number(3), given.floats(4, long(rows)));
+    inUse().kernel.losses(state, *inUse().pool, x, int(rows), given.number(2), given.number(3), given.floats(4, long(rows)));
     return nullptr;
   });
 }

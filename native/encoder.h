@@ -3,9 +3,11 @@
 //
 // Where the processor multiplies bfloat16 natively, the dense product only screens: by Cauchy and Schwarz, rounding to
 // bfloat16 changes a pre-activation by less than screenError() · ‖x̄‖ · ‖w‖, so a pair further below zero than that is
-// certainly inactive, and every other one is computed again in float32. What is found is what float32 finds.
+// certainly inactive, and every other one is computed again in float32. What is found is what float32 finds, whatever the
+// numbers (normBound).
 #pragma once
 #include <cmath>
+#include <limits>
 #include "gemm.h"
 
 namespace sae {
@@ -19,6 +21,12 @@ constexpr bool screens = false;
 // bfloat16 has 8 bits: rounding changes each factor by up to 2⁻⁸, a product by 2⁻⁷ + 2⁻¹⁶. Sums over the depth in float32
 // add 2⁻²⁴ a term here, and again where the pair is computed exactly; the norms' own rounding is far below the rest.
 static inline float screenError(const State& state) { return 1.f / 128 + 1.f / 32768 + float(state.stride) / (1 << 22); }
+
+// What stands for a norm in the screen's margin, from the norm as float32 has it. The relative errors above hold between
+// underflow and overflow only. Squares below 2⁻¹⁴⁹ vanish from a norm, the product takes numbers below 2⁻¹²⁶ for zero: 2⁻⁴⁰
+// covers both for any depth. From 2⁶⁰ on products could overflow: NaN makes the margin NaN, and such a pair is always
+// computed again.
+static inline float normBound(float norm) { return norm < 0x1p60f ? norm + 0x1p-40f : std::numeric_limits<float>::quiet_NaN(); }
 
 static inline int panelsOf(const State& state) { return (state.features + tileColumns - 1) / tileColumns; }
 
@@ -36,7 +44,7 @@ static void centre(State& state, Pool& pool, const float* x, int rows) {
       float* centred = out + size_t(row) * stride;
       for (int c = 0; c < d; c++) centred[c] = x[size_t(row) * d + c] - bias[c];
       for (int c = d; c < stride; c++) centred[c] = 0;
-      if (screens) norms[row] = std::sqrt(dot(centred, centred, stride)) * screenError(state);
+      if (screens) norms[row] = normBound(std::sqrt(dot(centred, centred, stride))) * screenError(state);
     }
   });
 }
@@ -47,6 +55,11 @@ static inline uint32_t bfloat16(float value) {
   __builtin_memcpy(&bits, &value, 4);
   return (bits + 0x7fff + ((bits >> 16) & 1)) >> 16;
 }
+
+// Bit c is set where lane c is above zero or not a number.
+static inline uint32_t notBelowZero(Vector v) { return _mm512_cmp_ps_mask((__m512)v, _mm512_setzero_ps(), _CMP_NLE_UQ); }
+
+static inline uint32_t lanesBelow(int count) { return count >= width ? ~0u : (1u << std::max(count, 0)) - 1; }
 
 // Two neighbours along the depth in one word, the lower one first.
 static inline float pairOf(const float* row, int k) {
@@ -91,7 +104,7 @@ static void packEncoder(State& state, Pool& pool) {
       const float* row = encoder + size_t(real ? feature : 0) * stride;
       // columns that are not there can never be active
       bias[feature] = real ? state.weights.encoderBias.data()[feature] : -1;
-      if (screens) norms[feature] = real ? std::sqrt(dot(row, row, stride)) : 0;
+      if (screens) norms[feature] = real ? normBound(std::sqrt(dot(row, row, stride))) : 0;
 #if defined(__AVX512BF16__)
       for (int k = 0; k < depth; k++) out[k * tileColumns + c] = real ? pairOf(row, 2 * k) : 0;
 #else
@@ -161,8 +174,14 @@ static void encodeBlock(State& state, int from, int rows, int thread, ActivePair
         for (int u = 0; u < tileVectors; u++) {
           const int column = panel * tileColumns + u * width;
           Vector value = load(tile + r * tileColumns + u * width) + load(state.featureBias.data() + column);
-          if (screens) value += all(state.rowNorms.data()[from + first + r]) * load(state.weightNorms.data() + column);
-          for (uint32_t mask = positive(value); mask != 0; mask &= mask - 1) {
+#if defined(__AVX512BF16__)
+          value += all(state.rowNorms.data()[from + first + r]) * load(state.weightNorms.data() + column);
+          // where the margin is NaN, that of a column that is not there is too
+          uint32_t mask = notBelowZero(value) & lanesBelow(state.features - column);
+#else
+          uint32_t mask = positive(value);
+#endif
+          for (; mask != 0; mask &= mask - 1) {
             const int lane = __builtin_ctz(mask), feature = column + lane;
             if (screens && pairs.featureStart[feature] == 0) prefetchRow(state.weights.encoder.data() + size_t(feature) * stride, stride);
             pairs.foundRow.push_back(first + r);

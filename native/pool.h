@@ -3,22 +3,34 @@
 #pragma once
 #include <atomic>
 #include <condition_variable>
+#include <exception>
 #include <functional>
 #include <mutex>
 #include <thread>
+#include <utility>
+#include <vector>
 
 namespace sae {
 
 class Pool {
  public:
+  // Throws std::system_error where the machine has no room for so many; those that had started are gone again then.
   explicit Pool(int threads) : threads_(threads) {
-    // Never joined: they wait for work until the process ends.
-    for (int index = 1; index < threads; index++) std::thread([this, index] { serve(index); }).detach();
+    try {
+      for (int index = 1; index < threads; index++) workers_.emplace_back([this, index] { serve(index); });
+    } catch (...) {
+      end();
+      throw;
+    }
   }
+  Pool(const Pool&) = delete;
+  Pool& operator=(const Pool&) = delete;
+  ~Pool() { end(); }
 
   int threads() const { return threads_; }
 
-  // Calls work(unit, thread) for every unit below `units`; returns when all are done.
+  // Calls work(unit, thread) for every unit below `units`; returns when all are done. What a call throws, out of memory
+  // above all, is thrown here once no thread works any more; units that had not begun are left out then.
   void run(int units, const std::function<void(int, int)>& work) {
     if (threads_ == 1 || units <= 1) {
       for (int unit = 0; unit < units; unit++) work(unit, 0);
@@ -30,12 +42,14 @@ class Pool {
       units_ = units;
       next_ = 0;
       busy_ = threads_ - 1;
+      failure_ = nullptr;
       round_++;
     }
     wake_.notify_all();
     drain(0);
     std::unique_lock<std::mutex> lock(mutex_);
     done_.wait(lock, [this] { return busy_ == 0; });
+    if (failure_ != nullptr) std::rethrow_exception(std::exchange(failure_, nullptr));
   }
 
  private:
@@ -43,7 +57,8 @@ class Pool {
     for (unsigned long seen = 0;;) {
       {
         std::unique_lock<std::mutex> lock(mutex_);
-        wake_.wait(lock, [&] { return round_ != seen; });
+        wake_.wait(lock, [&] { return ending_ || round_ != seen; });
+        if (ending_) return;
         seen = round_;
       }
       drain(thread);
@@ -53,10 +68,26 @@ class Pool {
   }
 
   void drain(int thread) {
-    for (int unit; (unit = next_.fetch_add(1)) < units_;) (*work_)(unit, thread);
+    try {
+      for (int unit; (unit = next_.fetch_add(1)) < units_;) (*work_)(unit, thread);
+    } catch (...) {
+      std::lock_guard<std::mutex> lock(mutex_);
+      failure_ = std::current_exception();
+      next_ = units_;
+    }
+  }
+
+  void end() {
+    {
+      std::lock_guard<std::mutex> lock(mutex_);
+      ending_ = true;
+    }
+    wake_.notify_all();
+    for (std::thread& worker : workers_) worker.join();
   }
 
   const int threads_;
+  std::vector<std::thread> workers_;
   std::mutex mutex_;
   std::condition_variable wake_, done_;
   const std::function<void(int, int)>* work_ = nullptr;
@@ -64,6 +95,8 @@ class Pool {
   int units_ = 0;
   int busy_ = 0;
   unsigned long round_ = 0;
+  std::exception_ptr failure_;
+  bool ending_ = false;
 };
 
 }  // namespace sae

@@ -1,6 +1,9 @@
 // The step on active pairs only (SPEC §4; Bricken et al. 2023): decoder and all of the backward pass touch a feature's
 // rows where it fired, and nowhere else. The gradients are those of the dense step: the terms left out are zeros.
 #pragma once
+#include <climits>
+#include <stdexcept>
+#include <string>
 #include "encoder.h"
 
 namespace sae {
@@ -59,9 +62,13 @@ static void forward(State& state, Pool& pool, const float* x, int rows, float ou
   });
 }
 
-// The batch's pairs by feature, rows ascending: pairStart [features + 1], pairRow, pairValue.
+// The batch's pairs by feature, rows ascending: pairStart [features + 1], pairRow, pairValue. Throws std::length_error where
+// an int cannot count them.
 static void groupByFeature(State& state, Pool& pool, int rows) {
   const int size = encoderBlockRows(state), blocks = (rows + size - 1) / size;
+  size_t pairs = 0;
+  for (int block = 0; block < blocks; block++) pairs += state.blocks[block].value.size();
+  if (pairs > INT_MAX - 16) throw std::length_error(std::to_string(pairs) + " active pairs in a batch are more than 2^31: lower saes[].batchSize");
   state.pairStart.resize(state.features + 1);
   int total = 0;
   for (int feature = 0; feature < state.features; feature++) {
@@ -74,10 +81,8 @@ static void groupByFeature(State& state, Pool& pool, int rows) {
     }
   }
   state.pairStart[state.features] = total;
-  if (state.pairRow.size() < size_t(total)) {
-    state.pairRow.resize(total + total / 4);
-    state.pairValue.resize(total + total / 4);
-  }
+  if (state.pairRow.size() < pairs) state.pairRow.resize(pairs + pairs / 4);
+  if (state.pairValue.size() < pairs) state.pairValue.resize(pairs + pairs / 4);
   pool.run(blocks, [&](int block, int) {
     ActivePairs& pairs = state.blocks[block];
     for (size_t row = 0; row + 1 < pairs.rowStart.size(); row++)

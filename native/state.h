@@ -6,6 +6,7 @@
 #include <cstdlib>
 #include <cstring>
 #include <new>
+#include <utility>
 #include <vector>
 #if defined(__linux__)
 #include <sys/mman.h>
@@ -23,7 +24,8 @@ class Buffer {
 
   float* reserve(size_t count) {
     if (count > count_) {
-      std::free(data_);
+      std::free(std::exchange(data_, nullptr));
+      count_ = 0;
       const size_t alignment = count * sizeof(float) < hugePage ? 64 : hugePage;
       const size_t bytes = (count * sizeof(float) + alignment - 1) / alignment * alignment;
       data_ = static_cast<float*>(std::aligned_alloc(alignment, bytes));

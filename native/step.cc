@@ -91,6 +91,7 @@ static StepResult step(State& state, Pool& pool, const float* x, int rows, bool 
   if (threads.size() < size_t(pool.threads())) threads = std::vector<Buffer>(pool.threads());
   Buffer sums, biasGradient;
   float* featureSums = sums.zeros(biasLength);
+  float* gradDecoderBias = biasGradient.reserve(stride);
   std::memset(fired, 0, features * sizeof(uint32_t));
 
   const Adam adam(settings);
@@ -104,7 +105,6 @@ static StepResult step(State& state, Pool& pool, const float* x, int rows, bool 
     denseGradients(state, pool, x, rows, outputScale, l1, featureSums, fired);
   }
   int nonFinite = updateFeatures(state, pool, adam, featureSums);
-  float* gradDecoderBias = biasGradient.reserve(stride);
   decoderBiasGradient(state, pool, rows, gradDecoderBias);
   if (!std::isfinite(adam.update(state.weights.encoderBias.data(), state.m.encoderBias.data(), state.v.encoderBias.data(), featureSums, biasLength))) nonFinite = 1;
   if (!std::isfinite(adam.update(state.weights.decoderBias.data(), state.m.decoderBias.data(), state.v.decoderBias.data(), gradDecoderBias, stride))) nonFinite = 3;
@@ -123,8 +123,12 @@ static StepResult step(State& state, Pool& pool, const float* x, int rows, bool 
 
 static void losses(State& state, Pool& pool, const float* x, int rows, double l1, double squareScale, float* out) {
   if (state.perThread.size() < size_t(pool.threads())) state.perThread = std::vector<Buffer>(pool.threads());
-  forward(state, pool, x, rows, 1);
-  for (int row = 0; row < rows; row++) out[row] = float(state.rowSquares[row] * squareScale / state.d + l1 * state.rowL1[row]);
+  // in pieces: of a batch of which half of all features are active, the pairs would be several times a dense step's memory
+  for (int piece = 0; piece < rows; piece += pieceRows) {
+    const int count = std::min(pieceRows, rows - piece);
+    forward(state, pool, x + size_t(piece) * state.d, count, 1);
+    for (int row = 0; row < count; row++) out[piece + row] = float(state.rowSquares[row] * squareScale / state.d + l1 * state.rowL1[row]);
+  }
 }
 
 }  // namespace SAE_ISA

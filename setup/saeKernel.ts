@@ -3,7 +3,7 @@
 
 import { createHash } from 'node:crypto';
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
-import { mkdir, rm, symlink } from 'node:fs/promises';
+import { mkdir, rename, rm, symlink } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
 import { buildOnce, cacheDirectory, type Environment } from './cache.ts';
 import { CommandError, runCommand } from './command.ts';
@@ -12,7 +12,11 @@ import { nodeApiVersion } from './tensorflowPins.ts';
 
 const sources = resolve(import.meta.dirname, '..', 'native');
 
-/** Compilations of step.cc. The flags are the processor's features that `binding.cc` looks for before it chooses one. */
+/**
+ * Compilations of step.cc. The flags are the processor's features that `binding.cc` looks for before it chooses one. From
+ * few to many: of an inline function that several objects hold (std::vector's, say), the linker keeps the first, and that
+ * one must run wherever any of the later ones does.
+ */
 const instructionSets: Record<string, string[]> =
   process.arch === 'x64'
     ? {
@@ -36,14 +40,15 @@ export function saeKernelPath(folder = join(sources, 'build')): string {
 
 /**
  * Compiles the kernel if it is not there (about 10 s) and returns its path; undefined, with the reason and remedy said,
- * where it can't be compiled: SAEs then train on TensorFlow.
+ * where it can't be compiled: SAEs then train on TensorFlow. An instruction set that the compiler is too old for is left
+ * out, and said.
  */
 export async function setUpSaeKernel(env: Environment = process.env, log: (line: string) => void = console.log, folder?: string): Promise<string | undefined> {
   const path = saeKernelPath(folder);
   if (existsSync(path)) return path;
   const entry = join(cacheDirectory(env), 'sae-kernel', basename(path, '.node'));
   try {
-    await buildOnce(entry, (staging) => compile(staging, env, log), log);
+    await buildOnce(entry, (staging) => compile(staging, entry, env, log), log);
   } catch (error) {
     const [reason] = (error instanceof Error ? error.message : String(error)).split('\n', 1);
     if (error instanceof CommandError) log(error.message);
@@ -51,23 +56,33 @@ export async function setUpSaeKernel(env: Environment = process.env, log: (line:
     return undefined;
   }
   await mkdir(dirname(path), { recursive: true });
-  await rm(path, { force: true });
-  await symlink(join(entry, 'sae_kernel.node'), path);
+  // by way of a name of its own: another set-up may be doing the same
+  const staged = `${path}.${process.pid}`;
+  await symlink(join(entry, 'sae_kernel.node'), staged);
+  await rename(staged, path);
   return path;
 }
 
-async function compile(staging: string, env: Environment, log: (line: string) => void): Promise<void> {
+async function compile(staging: string, entry: string, env: Environment, log: (line: string) => void): Promise<void> {
   log('compiling the SAE kernel');
   const compiler = findCompiler(env);
   if (compiler === undefined) throw new Error('no C++ compiler is on the PATH');
   const run = (args: string[]) => runCommand(compiler, args, { env, cwd: sources, log, progress: 'compiling the SAE kernel' });
   const object = (name: string) => join(staging, `${name}.o`);
   const definitions = [`-DNAPI_VERSION=${nodeApiVersion}`, '-DNODE_GYP_MODULE_NAME=sae_kernel', '-DBUILDING_NODE_EXTENSION', '-I', findNodeHeaders(env)];
-  await Promise.all([
-    ...Object.entries(instructionSets).map(([isa, flags]) => run([...optimisation, ...flags, `-DSAE_ISA=${isa}`, '-c', 'step.cc', '-o', object(isa)])),
-    run(['-std=c++17', '-O2', '-fPIC', ...definitions, '-c', 'binding.cc', '-o', object('binding')]),
-  ]);
+  const compileFor = async ([isa, flags]: [string, string[]]): Promise<string[]> => {
+    try {
+      await run([...optimisation, ...flags, `-DSAE_ISA=${isa}`, '-c', 'step.cc', '-o', object(isa)]);
+      return [isa];
+    } catch (error) {
+      if (!(error instanceof CommandError) || flags.length === 0) throw error;
+      log(`${compiler} is too old for the SAE kernel on ${isa}: processors that have it take the next best. Remedy: g++ 10 or clang 9 at least, then delete ${entry} and run npm run setup.`);
+      return [];
+    }
+  };
+  const compiled = (await Promise.all(Object.entries(instructionSets).map(compileFor))).flat();
+  await run(['-std=c++17', '-O2', '-fPIC', ...definitions, ...compiled.map((isa) => `-DSAE_HAS_${isa}`), '-c', 'binding.cc', '-o', object('binding')]);
   const undefinedSymbols = process.platform === 'darwin' ? ['-undefined', 'dynamic_lookup'] : [];
-  await run(['-shared', ...undefinedSymbols, '-o', join(staging, 'sae_kernel.node'), ...['binding', ...Object.keys(instructionSets)].map(object), '-lpthread']);
-  await Promise.all(['binding', ...Object.keys(instructionSets)].map((name) => rm(object(name))));
+  await run(['-shared', ...undefinedSymbols, '-o', join(staging, 'sae_kernel.node'), ...['binding', ...compiled].map(object), '-lpthread']);
+  await Promise.all(['binding', ...compiled].map((name) => rm(object(name))));
 }

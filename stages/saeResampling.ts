@@ -1,7 +1,7 @@
 // Resampling of dead neurons on a training as it stands. Its record (SPEC §4) is a file of the artifact, so that anyone
 // can check which features were dead, which vectors replaced them and what it did to the loss.
 import { artifactPath } from '../data/artifact.ts';
-import { drawByLoss, resample } from '../model/resampling.ts';
+import { drawableLosses, drawByLoss, resample } from '../model/resampling.ts';
 import { openSaeTrainer } from '../model/saeTrainer.ts';
 import { UserError } from '../schemas/errors.ts';
 import type { ResamplingResult } from '../schemas/jobs.ts';
@@ -21,8 +21,8 @@ export async function resampleNow(training: SaeTraining, context: JobContext): P
   const dead = deadNow(training);
   const { vectors, losses, batches } = await candidates(training, context);
   const stream = new RandomStream(seed, 'trainSae', 'resampling', step);
-  const draws = drawByLoss(losses, Array.from(dead, () => stream.uniform()));
   const { weights, m, v } = training.trainer.arrays();
+  const draws = drawByLoss(drawableLosses(losses, vectors, weights, config.resampling), Array.from(dead, () => stream.uniform()));
   const replaced = resample(weights, { m, v }, dead, vectors, draws, config.resampling);
   training.trainer.dispose();
   training.trainer = openSaeTrainer({ weights, m, v }, config);

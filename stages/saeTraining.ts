@@ -35,6 +35,8 @@ export const saeState = z.strictObject({
   /** Inputs are multiplied by this during training (`unit-mean-square`), 1 otherwise. */
   scale: z.number().positive(),
   medianIterations: z.int().nonnegative(),
+  /** Whether the geometric median's test was met (model/geometricMedian.ts); absent where b_dec did not start there. */
+  medianConverged: z.boolean().optional(),
   log: z.array(logRow),
   resamplings: z.array(resamplingResult),
   divergences: z.array(divergence),
@@ -110,12 +112,12 @@ export async function openTraining(setting: SaeSetting, context: JobContext, atM
   };
 }
 
-/** A training at step 0 with the given weights. */
-export function startTraining(setting: SaeSetting, weights: SaeArrays, mean: Float32Array, scale: number, medianIterations: number): SaeTraining {
+/** A training at step 0 with the given weights; `start` is what is known of how they were made. */
+export function startTraining(setting: SaeSetting, weights: SaeArrays, mean: Float32Array, start: Pick<SaeState, 'scale' | 'medianIterations' | 'medianConverged'>): SaeTraining {
   const { d, config } = setting;
   const zeros = () => zeroSaeArrays(d, config.features);
   const trainer = openSaeTrainer({ weights, m: zeros(), v: zeros() }, config);
-  const state: SaeState = { scale, medianIterations, log: [], resamplings: [], divergences: [], sums: zeroSums, seconds: 0, waitSeconds: 0, traffic: { bytesRead: 0, bytesWritten: 0 }, diversity: { documents: 0, batches: 0 } };
+  const state: SaeState = { ...start, log: [], resamplings: [], divergences: [], sums: zeroSums, seconds: 0, waitSeconds: 0, traffic: { bytesRead: 0, bytesWritten: 0 }, diversity: { documents: 0, batches: 0 } };
   return { ...setting, trainer, mean, lastFired: new Int32Array(config.features).fill(-1), step: 0, checkpointStep: 0, state };
 }
 
@@ -143,6 +145,11 @@ export function checkpointTensors(training: SaeTraining): Record<string, TensorI
 export function tensorsOf({ d, config: { features } }: SaeSetting, arrays: SaeArrays, prefix = ''): Record<string, TensorInput> {
   const shapes: Record<keyof SaeArrays, number[]> = { W_enc: [d, features], b_enc: [features], W_dec: [features, d], b_dec: [d] };
   return Object.fromEntries(saeParameterNames.map((name) => [`${prefix}${name}`, { shape: shapes[name], data: arrays[name] as Float32Array<ArrayBuffer> }]));
+}
+
+/** How b_dec and the scale of the inputs were found, as metrics. */
+export function startMetrics({ scale, medianIterations, medianConverged }: SaeState): Record<string, number> {
+  return { scale, medianIterations, ...(medianConverged === undefined ? {} : { medianConverged: Number(medianConverged) }) };
 }
 
 /** Batch `step` in training units, [batchSize, d]. */

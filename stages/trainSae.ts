@@ -17,12 +17,12 @@ import { breathe, type JobContext } from './context.ts';
 import { refuseBadVectors } from './saeProvenance.ts';
 import { resampleNow, resamplingPath } from './saeResampling.ts';
 import { trainTo } from './saeSteps.ts';
-import { openSetting, openTraining, saeState, saveTraining, startTraining, tensorsOf, waitingFraction, type SaeTraining } from './saeTraining.ts';
+import { openSetting, openTraining, saeState, saveTraining, startMetrics, startTraining, tensorsOf, waitingFraction, type SaeTraining } from './saeTraining.ts';
 
 /** Writes the checkpoint of step 0: SPEC §4's initial weights, from the first `initVectors` vectors in reading order. */
 export async function initialiseSae(id: ArtifactId, context: JobContext): Promise<SegmentResult> {
   const existing = await latestCheckpoint(context.store, id, saeState);
-  if (existing !== null) return { step: 0, metrics: { scale: existing.state.scale, medianIterations: existing.state.medianIterations } };
+  if (existing !== null) return { step: 0, metrics: startMetrics(existing.state) };
   const setting = await openSetting(id, context);
   const { config, d, reader } = setting;
   const points = new Float32Array(Math.min(config.initVectors, reader.batches * config.batchSize) * d);
@@ -37,12 +37,19 @@ export async function initialiseSae(id: ArtifactId, context: JobContext): Promis
   const mean = meanOf(points, d);
   const scale = config.normalizeActivations === 'unit-mean-square' ? unitMeanSquareScale(points) : 1;
   for (let index = 0; index < points.length; index++) points[index]! *= scale;
-  const { median, iterations } = config.decoderBiasInit === 'geometric-median' ? geometricMedian(points, d) : { median: undefined, iterations: 0 };
-  const weights = initialSae(d, config.features, setting.seed, median && Float32Array.from(median));
-  const training = startTraining(setting, weights, mean, scale, iterations);
+  const found = config.decoderBiasInit === 'geometric-median' ? geometricMedian(points, d) : undefined;
+  if (found?.converged === false) warnOfMedian(found.iterations);
+  const weights = initialSae(d, config.features, setting.seed, found && Float32Array.from(found.median));
+  const median = found === undefined ? { medianIterations: 0 } : { medianIterations: found.iterations, medianConverged: found.converged };
+  const training = startTraining(setting, weights, mean, { scale, ...median });
   await saveTraining(training, context);
   training.trainer.dispose();
-  return { step: 0, metrics: { scale, medianIterations: iterations } };
+  return { step: 0, metrics: startMetrics(training.state) };
+}
+
+/** Training moves b_dec anyway, so that this is no error. */
+function warnOfMedian(iterations: number): void {
+  process.stderr.write(`warning: the geometric median that b_dec starts at still moved after ${iterations} iterations; it is close, but not within the tolerance. Remedy, should it matter: another saes[].initVectors, or decoderBiasInit linear.\n`);
 }
 
 /** Trains up to `toStep`. Answers at once when a checkpoint is already there. */
@@ -111,7 +118,7 @@ async function finish(training: SaeTraining, { store, device }: JobContext): Pro
     await put(path, await store.get(artifactPath(id, path)));
   }
   const { loss, mse, l1, l0, dead } = state.log.at(-1)!;
-  const result = { loss, mse, l1, l0, dead, steps: training.totalSteps, scale: state.scale, d, features: config.features };
+  const result = { loss, mse, l1, l0, dead, steps: training.totalSteps, ...startMetrics(state), d, features: config.features };
   const metrics = { ...result, waitingFraction: waitingFraction(state), ...(await diversity(training, store)) };
   await writeReceipt(store, id, { shard: 0, files, metrics, seconds: state.seconds, device, ...trafficOf(store, state.traffic) });
 }

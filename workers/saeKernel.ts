@@ -1,6 +1,6 @@
 // Loads the native SAE kernel that set-up compiled and registers it with the model. Without it SAEs train on tensors,
 // which is right on a GPU and several times slower on a CPU.
-import { existsSync } from 'node:fs';
+import { existsSync, realpathSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { registerSaeKernel, type SaeKernel } from '../model/saeKernel.ts';
 import { UserError } from '../schemas/errors.ts';
@@ -17,7 +17,7 @@ interface KernelAddon extends Omit<SaeKernel, 'isa' | 'threads'> {
  * The kernel, for `threads` threads; undefined where it was not built. `SAEFLOW_SAE_KERNEL` overrules the choice:
  * auto, off, or an instruction set.
  *
- * @throws UserError when the variable names what is unknown or not on this processor.
+ * @throws UserError when the variable names what is unknown or not on this processor, and when the kernel does not load.
  */
 export function openSaeKernel(threads: number, env: Record<string, string | undefined> = process.env): SaeKernel | undefined {
   const choice = env['SAEFLOW_SAE_KERNEL'] || 'auto';
@@ -28,12 +28,14 @@ export function openSaeKernel(threads: number, env: Record<string, string | unde
     if (choice !== 'auto') throw new UserError(`SAEFLOW_SAE_KERNEL=${choice}, but the kernel is not built.`, 'Run npm run setup.');
     return undefined;
   }
-  const addon = createRequire(import.meta.url)(path) as KernelAddon;
-  const { open, ...functions } = addon;
   try {
+    const { open, ...functions } = createRequire(import.meta.url)(path) as KernelAddon;
     return { ...functions, isa: open(choice === 'auto' ? '' : choice, threads), threads };
   } catch (error) {
-    throw new UserError(`SAEFLOW_SAE_KERNEL=${choice}: ${error instanceof Error ? error.message : String(error)}.`, 'Unset it: the best instruction set of this processor is then taken.', { cause: error });
+    const reason = error instanceof Error ? error.message : String(error);
+    if (choice !== 'auto') throw new UserError(`SAEFLOW_SAE_KERNEL=${choice}: ${reason}.`, 'Unset it: the best instruction set of this processor is then taken.', { cause: error });
+    // built on another system, say, whose cache is shared with this one
+    throw new UserError(`The SAE kernel ${realpathSync(path)} does not load: ${reason}.`, 'Delete it and run npm run setup; or set SAEFLOW_SAE_KERNEL=off: SAEs then train on TensorFlow.', { cause: error });
   }
 }
 

@@ -8,7 +8,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { report as reportSchema, type Report } from '../../schemas/report.ts';
 import { isAlive } from '../../setup/lock.ts';
 import { runCli, startCli, type CliResult } from '../cli/runCli.ts';
-import { writeTestCorpus } from '../corpus.ts';
+import { writeTestCorpus } from '../../bench/corpus.ts';
 
 const limit = 300_000;
 const allStages = ['tokenize', 'trainTransformer', 'sampleActivations', 'trainSae', 'exportDashboard'];

@@ -18,8 +18,8 @@ import type { PipelineInput } from '../../schemas/config.ts';
 import { report } from '../../schemas/report.ts';
 import type { StageName } from '../../schemas/stages.ts';
 import { loadBackend } from '../../workers/tensorflow.ts';
-import { writeTestCorpus } from '../corpus.ts';
-import { runPipeline } from '../stages/runInProcess.ts';
+import { writeTestCorpus } from '../../bench/corpus.ts';
+import { runPipeline } from '../../stages/inProcess.ts';
 import { Processes, type Victim } from './processes.ts';
 
 /** Tiny, but shards and segments last many times longer than the two seconds between heartbeats, by which a kill finds its stage at work. */

@@ -101,6 +101,44 @@ describe.each(instructionSets)('%s', (isa) => {
     expect(onPath('sparse', new NativeSaeTrainer(kernelFor(isa)!, state, config)).step(x, 1, rates).l0).toBe(1);
   });
 
+  it.each([
+    ["a feature's squares overflow", { x: 0, weight: 1e20, bias: 1 }],
+    ["a vector's squares overflow", { x: 3e19, weight: 0, bias: 1 }],
+    ['both do', { x: 3e19, weight: 1e20, bias: -1 }],
+  ])('finds a feature where %s', (_, { x, weight, bias }) => {
+    const { state, config } = setting(16, 37, 1);
+    for (const arrays of [state.weights.W_enc, state.weights.b_enc, state.weights.b_dec]) arrays.fill(0);
+    for (let k = 0; k < 16; k++) state.weights.W_enc[k * 37 + 7] = weight;
+    state.weights.b_enc[7] = bias;
+    const { fired } = onPath('sparse', new NativeSaeTrainer(kernelFor(isa)!, state, config)).step(new Float32Array(16).fill(x), 1, rates);
+    expect([...Array.from(fired).keys()].filter((feature) => fired[feature]! > 0)).toEqual([7]);
+  });
+
+  it("finds a feature of vectors so short that their squares vanish, and bfloat16 would hide it", () => {
+    const { state, config } = setting(512, 37, 1);
+    for (const arrays of [state.weights.W_enc, state.weights.b_enc, state.weights.b_dec]) arrays.fill(0);
+    const [down, up] = [1 + 0.49 * 2 ** -7, 1 + 0.51 * 2 ** -7];
+    const x = Float32Array.from({ length: 512 }, (_, k) => 2 ** -90 * (k < 256 ? down : k < 511 ? up : 0));
+    x.forEach((value, k) => (state.weights.W_enc[k * 37 + 36] = 2 ** 90 * (k < 256 ? value : -value)));
+    // of length about 22, and x of 2^-86
+    expect(onPath('sparse', new NativeSaeTrainer(kernelFor(isa)!, state, config)).step(x, 1, rates).l0).toBe(1);
+  });
+
+  it.each([NaN, Infinity, -Infinity])('a vector that holds %d makes the loss not finite, and fires no feature by that', (bad) => {
+    const { x, state, config } = setting(24, 37, 20, -0.5);
+    const spoilt = Float32Array.from(x);
+    spoilt[7 * 24 + 3] = bad;
+    const fired = (path: 'sparse' | 'dense', vectors: Float32Array) => onPath(path, new NativeSaeTrainer(kernelFor(isa)!, state, config)).step(vectors, 1, rates);
+    for (const path of ['sparse', 'dense'] as const) {
+      const { loss, fired: found } = fired(path, spoilt);
+      expect(loss, path).not.toBeLessThan(Infinity);
+      const without = fired(path, Float32Array.of(...x.subarray(0, 7 * 24), ...x.subarray(8 * 24))).fired;
+      const more = Array.from(found, (count, feature) => count - without[feature]!);
+      if (Number.isNaN(bad)) expect(more.every((count) => count === 0), path).toBe(true);
+      else expect(more.every((count) => count === 0 || count === 1), path).toBe(true);
+    }
+  });
+
   it('names the parameter whose gradient is not finite', () => {
     for (const path of ['sparse', 'dense'] as const) {
       const { x, state, config } = setting(16, 32, 8);
@@ -142,6 +180,26 @@ describe('what the kernel refuses', () => {
 
   it('a batch that is no whole number of vectors', () => {
     expect(() => open().step(x.subarray(1), 1, rates)).toThrow('argument 2 has 127 elements, not a multiple of 16');
+  });
+
+  it('a batch whose memory has gone to another owner', () => {
+    const moved = Float32Array.from(x);
+    structuredClone(moved.buffer, { transfer: [moved.buffer] });
+    expect(() => open().step(moved, 1, rates)).toThrow('argument 2 has 0 elements, not a multiple of 16');
+  });
+
+  it('numbers of another kind', () => {
+    const kernel = kernelFor('portable')!;
+    const handle = kernel.create(16, 32);
+    const doubles = Float64Array.from(x) as unknown as Float32Array;
+    expect(() => kernel.losses(handle, doubles, 1, 1, new Float32Array(8))).toThrow('argument 2 is not a typed array of the right kind');
+    expect(() => kernel.losses({} as typeof handle, x, 1, 1, new Float32Array(8))).toThrow('argument 1 is not a training');
+  });
+
+  it('sizes that its counters do not hold', () => {
+    const kernel = kernelFor('portable')!;
+    for (const features of [0, 1.5, -1, NaN, 2 ** 23 + 1]) expect(() => kernel.create(16, features), String(features)).toThrow('argument 2 is not a whole number from 1 to 8388608');
+    expect(() => kernel.losses(kernel.create(1, 1), new Float32Array(2 ** 24 + 1), 1, 1, new Float32Array(1))).toThrow('argument 2 has 16777217 vectors, more than 16777216');
   });
 
   it('arrays of another shape', () => {

@@ -10,8 +10,8 @@ import { corpusPath } from '../../data/plans.ts';
 import { resolveInput } from '../../presets/resolve.ts';
 import type { StageName } from '../../schemas/stages.ts';
 import { loadBackend } from '../../workers/tensorflow.ts';
-import { writeTestCorpus } from '../corpus.ts';
-import { runPipeline } from '../stages/runInProcess.ts';
+import { writeTestCorpus } from '../../bench/corpus.ts';
+import { runPipeline } from '../../stages/inProcess.ts';
 
 const target = new URL('./saelens/', import.meta.url);
 const [windows, contextLength] = [48, 16];

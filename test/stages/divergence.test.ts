@@ -21,7 +21,7 @@ import { StoppedError, type JobContext } from '../../stages/context.ts';
 import { divergencesWith, learningRateScaleAt, pinnedSteps } from '../../stages/divergence.ts';
 import { runJob } from '../../stages/jobs.ts';
 import { ComputePool } from '../../workers/computePool.ts';
-import { runStage } from './runInProcess.ts';
+import { runStage } from '../../stages/inProcess.ts';
 import { failureOf, idOf, TinyInputs } from './tinyInputs.ts';
 
 let inputs: TinyInputs;

@@ -16,7 +16,7 @@ import { initialParameters } from '../../model/transformer.ts';
 import { resolveInput } from '../../presets/resolve.ts';
 import { RandomStream } from '../../schemas/random.ts';
 import { stageVersions } from '../../schemas/stages.ts';
-import { runStage } from './runInProcess.ts';
+import { runStage } from '../../stages/inProcess.ts';
 
 const config = resolveInput('tiny');
 const sha256 = (...parts: (ArrayBufferView | string)[]) => {

@@ -20,8 +20,8 @@ import type { StageName, StageSpec } from '../../schemas/stages.ts';
 import { StoppedError } from '../../stages/context.ts';
 import { runJob } from '../../stages/jobs.ts';
 import { loadBackend } from '../../workers/tensorflow.ts';
-import { writeTestCorpus } from '../corpus.ts';
-import { runPipeline, runStage } from './runInProcess.ts';
+import { writeTestCorpus } from '../../bench/corpus.ts';
+import { runPipeline, runStage } from '../../stages/inProcess.ts';
 
 const corpusKey = 'c'.repeat(64);
 let folder: string;

@@ -127,6 +127,28 @@ describe.each(oracle.cases)('a resampling from shards and a checkpoint (losses b
   });
 });
 
+it('leaves out vectors that give no direction, and training goes on', async () => {
+  const d = 4;
+  const [step, features, batchSize] = [4, 6, 4];
+  const b_dec = [0.5, -0.25, 0, 1];
+  // x = b_dec has no loss, so that all that could be drawn is 0, but for a few
+  const other = [1, 1, 0, 0];
+  const rows = Array.from({ length: 40 }, (_, row) => (row % 8 === 7 ? other : row % 2 === 0 ? [0, 0, 0, 0] : b_dec));
+  const store = openStore(join(folder, 'no-direction'));
+  const activations = await putActivations(store, [Float32Array.from(rows.flat())], d);
+  const resampling = { steps: [step], deadWindowSteps: 3, candidates: 40, direction: 'raw' as const };
+  const id = await startSae(store, activations, 1, { features, batchSize, mixShards: 1, learningRate: 1e-6, segmentSteps: 10, resampling });
+  const zeros: Arrays = { W_enc: new Array<number>(d * features).fill(0), b_enc: new Array<number>(features).fill(0), W_dec: new Array<number>(features * d).fill(0), b_dec: new Array<number>(d).fill(0) };
+  const param = { ...zeros, b_enc: new Array<number>(features).fill(-9), W_dec: Array.from({ length: features }, () => [1, 0, 0, 0]).flat(), b_dec };
+  await writeCheckpoint(store, id, step, d, { param, m: zeros, v: zeros, lastFired: new Array<number>(features).fill(-1) }, 1);
+
+  await run(store, { kind: 'resampleSae', artifact: id, storeUri: store.uri, step });
+  const { replaced } = record.parse(await readRecord(store, id, step));
+  expect(replaced.length).toBe(5);
+  for (const { candidateLoss } of replaced) expect(candidateLoss).toBeCloseTo((0.25 + 1.5625 + 1) / d, 6);
+  await run(store, { kind: 'trainSaeSegment', artifact: id, storeUri: store.uri, toStep: 10 });
+});
+
 describe('a dead window across a checkpoint, a restart and a shard boundary', () => {
   // Each vector is a unit direction and feature j fires on direction j only, so the data say who fired when. Shards have
   // 22 rows, batches 4: the shard changes inside step 5 and at step 11. Steps 8 to 14 are the window.

@@ -13,8 +13,8 @@ import type { PipelineConfig, SaeConfig, TransformerTrainingConfig } from '../..
 import { UserError } from '../../schemas/errors.ts';
 import type { ArtifactId, SpecOf, StageSpec } from '../../schemas/stages.ts';
 import { loadBackend } from '../../workers/tensorflow.ts';
-import { writeTestCorpus } from '../corpus.ts';
-import { runStage } from './runInProcess.ts';
+import { writeTestCorpus } from '../../bench/corpus.ts';
+import { runStage } from '../../stages/inProcess.ts';
 
 const corpus = 'c'.repeat(64);
 

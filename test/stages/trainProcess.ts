@@ -4,7 +4,7 @@ import { readFile } from 'node:fs/promises';
 import { openStore } from '../../data/artifactStore.ts';
 import { stageSpec } from '../../schemas/stages.ts';
 import { loadBackend } from '../../workers/tensorflow.ts';
-import { runStage } from './runInProcess.ts';
+import { runStage } from '../../stages/inProcess.ts';
 
 const [storeUri, threads, ...specs] = process.argv.slice(2);
 await loadBackend({ threads: Number(threads) });

@@ -1,18 +1,18 @@
-// The pipeline without Temporal, in one process: plan, run each job once, commit. It is what the durable runs are
-// compared with: they must end with the same hashes, whatever was killed on the way.
+// The pipeline without Temporal, in one process: plan, run each job once, commit. Tests compare the durable runs with it:
+// they must end with the same hashes, whatever was killed on the way. Benches of what is learnt run on it.
 import { hostname } from 'node:os';
-import { commitFiles, deleteWork } from '../../data/commit.ts';
-import { readManifest, refOf, specKey, writeManifest, writeSpec } from '../../data/artifact.ts';
-import type { ArtifactStore } from '../../data/artifactStore.ts';
-import { spentOn } from '../../data/spent.ts';
-import { planStage } from '../../data/plans.ts';
-import type { Manifest } from '../../schemas/artifact.ts';
-import type { PipelineConfig } from '../../schemas/config.ts';
-import type { Job, JobProgress } from '../../schemas/jobs.ts';
-import type { StageResult } from '../../schemas/progress.ts';
-import { stageVersions, type StageSpec } from '../../schemas/stages.ts';
-import { runJob } from '../../stages/jobs.ts';
-import type { JobContext } from '../../stages/context.ts';
+import { readManifest, refOf, specKey, writeManifest, writeSpec } from '../data/artifact.ts';
+import type { ArtifactStore } from '../data/artifactStore.ts';
+import { commitFiles, deleteWork } from '../data/commit.ts';
+import { planStage } from '../data/plans.ts';
+import { spentOn } from '../data/spent.ts';
+import type { Manifest } from '../schemas/artifact.ts';
+import type { PipelineConfig } from '../schemas/config.ts';
+import type { Job, JobProgress } from '../schemas/jobs.ts';
+import type { StageResult } from '../schemas/progress.ts';
+import { stageVersions, type StageSpec } from '../schemas/stages.ts';
+import type { JobContext } from './context.ts';
+import { runJob } from './jobs.ts';
 
 export interface InProcessOptions {
   onProgress?: (job: Job, progress: JobProgress) => void;
@@ -57,7 +57,7 @@ export async function runStage(store: ArtifactStore, spec: StageSpec, options: I
     files,
     shards: { total: receipts.length, skipped: [] },
     metrics,
-    provenance: { codeVersion: 'test', machine: hostname(), backend: 'tensorflow', threads: 2, node: process.version, createdAt: new Date(0).toISOString(), ...spentOn(receipts) },
+    provenance: { codeVersion: 'in-process', machine: hostname(), backend: 'tensorflow', threads: 2, node: process.version, createdAt: new Date(0).toISOString(), ...spentOn(receipts) },
   });
   await deleteWork(store, artifact);
   options.onStage?.(manifest, (performance.now() - started) / 1000);

@@ -1,4 +1,4 @@
-// A small real corpus for tests that run the pipeline: the TypeScript compiler's messages in several languages and its
+// A small real corpus for tests and benches that run the pipeline: the TypeScript compiler's messages in several languages and its
 // library declarations, as they lie in node_modules. Documents carry lang and source, as the demo's do.
 import { readFileSync } from 'node:fs';
 import { writeFile } from 'node:fs/promises';
