@@ -7,7 +7,7 @@ import type { ArtifactStore } from '../../data/artifactStore.ts';
 import { manifestOf } from '../../data/inputs.ts';
 import { decodeSafetensors, encodeSafetensors } from '../../data/safetensors.ts';
 import type { ArtifactId } from '../../schemas/stages.ts';
-import { runStage } from './runInProcess.ts';
+import { runStage } from '../../stages/inProcess.ts';
 import { failureOf, idOf, TinyInputs } from './tinyInputs.ts';
 
 let inputs: TinyInputs;
