@@ -16,8 +16,8 @@ import { featureIndex } from '../../schemas/dashboard.ts';
 import type { StageResult } from '../../schemas/progress.ts';
 import type { StageName } from '../../schemas/stages.ts';
 import { loadBackend } from '../../workers/tensorflow.ts';
-import { testDocuments, writeTestCorpus } from '../corpus.ts';
-import { runPipeline } from '../stages/runInProcess.ts';
+import { testDocuments, writeTestCorpus } from '../../bench/corpus.ts';
+import { runPipeline } from '../../stages/inProcess.ts';
 import { runCli } from './runCli.ts';
 
 const corpus = 'c'.repeat(64);

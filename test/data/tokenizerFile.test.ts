@@ -18,7 +18,7 @@ import { corpusConfig, tokenizeConfig, type TokenizeConfig } from '../../schemas
 import { UserError } from '../../schemas/errors.ts';
 import type { SpecOf } from '../../schemas/stages.ts';
 import { openTokens } from '../../stages/artifacts.ts';
-import { runStage } from '../stages/runInProcess.ts';
+import { runStage } from '../../stages/inProcess.ts';
 import { smallTokenizer } from './tokenizerFixtures.ts';
 
 const json = JSON.stringify(smallTokenizer());
