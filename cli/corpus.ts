@@ -1,10 +1,10 @@
 // A corpus looked at from the command line, before a run begins: do its files exist, how large are they, and about how
 // many tokens will they make. Nothing is hashed here; the run does that once, on a worker.
-import { stat } from 'node:fs/promises';
 import { resolve } from 'node:path';
-import { glob, isDynamicPattern } from 'tinyglobby';
-import { corpusFileKind, DEMO_CORPUS_PATTERN, SUPPORTED_EXTENSIONS } from '../data/corpusFiles.ts';
+import { DEMO_CORPUS_PATTERN, findCorpusFiles, type FoundFile } from '../data/corpusFiles.ts';
+import { isRemote } from '../data/corpusSource.ts';
 import { readDocuments } from '../data/documents.ts';
+import { RemoteTrouble, shortPatience } from '../data/patience.ts';
 import { findTokenizer } from '../data/tokenizerFile.ts';
 import type { Tokenizer } from '../data/tokenizer.ts';
 import type { CorpusConfig, PipelineConfig } from '../schemas/config.ts';
@@ -15,11 +15,6 @@ import type { CorpusSize } from './estimates.ts';
 export interface CorpusLook {
   size: CorpusSize;
   source: string;
-}
-
-interface FoundFile {
-  path: string;
-  bytes: number;
 }
 
 // OpenWebText with the reference's split, GPT-2 tokens [shehper/sparse-dictionary-learning, nanoGPT].
@@ -33,14 +28,13 @@ const expansion = 2.7;
 
 /**
  * Refuses a corpus that a run would refuse, at once: a pattern without files, a directory, an unknown kind of file,
- * files that are all empty.
+ * files that are all empty, a dataset that is gated. One that can't be reached from here now is left to the run.
  *
  * @throws UserError naming the pattern or the file.
  */
 export async function requireCorpus(patterns: readonly string[], cwd: string): Promise<void> {
   if (patterns.includes(DEMO_CORPUS_PATTERN)) return;
-  const files = await findFiles(patterns, cwd);
-  if (files.every(({ bytes }) => bytes === 0)) throw new UserError(`the corpus is empty: ${files.length === 1 ? files[0]!.path : `${files.length} files`} of 0 bytes`, 'Name files that hold text.');
+  await findCorpusFiles(patterns, cwd, shortPatience).catch(unlessRemoteTrouble);
 }
 
 /** The configuration with what the file of an imported tokenizer says: how many ids there are decides what a run costs. */
@@ -55,16 +49,16 @@ export async function lookAtCorpus(config: PipelineConfig, cwd: string): Promise
     const { bytes, tokens } = demoCorpus;
     return { size: sizeOf(bytes, bytes, tokens, tokenize.heldOutFraction), source: 'the demo corpus' };
   }
-  const files = await findFiles(corpus.paths, cwd).catch((error: unknown) => {
+  const files = await findCorpusFiles(corpus.paths, cwd, shortPatience).catch((error: unknown) => {
     if (error instanceof UserError) return undefined;
-    throw error;
+    return unlessRemoteTrouble(error);
   });
   if (files === undefined) {
     const textBytes = (openWebText.trainTokens + openWebText.heldOutTokens) * englishBytesPerToken;
-    return { size: { diskBytes: textBytes, textBytes, ...openWebText }, source: `${corpus.paths.join(', ')} is not here: counted as OpenWebText` };
+    return { size: { diskBytes: textBytes, textBytes, ...openWebText }, source: `${corpus.paths.join(', ')} is not to be seen from here: counted as OpenWebText` };
   }
   const diskBytes = files.reduce((sum, { bytes }) => sum + bytes, 0);
-  const textBytes = files.reduce((sum, { path, bytes }) => sum + bytes * (isCompressed(path) ? expansion : 1), 0);
+  const textBytes = files.reduce((sum, file) => sum + file.bytes * (isCompressed(file) ? expansion : 1), 0);
   const { tokenizer } = await findTokenizer(tokenize, cwd);
   const sample = await sampleTokens(files, corpus, tokenizer);
   const tokens = textBytes / sample.bytesPerToken;
@@ -73,31 +67,21 @@ export async function lookAtCorpus(config: PipelineConfig, cwd: string): Promise
 
 /** Paths given on the command line are relative to where it was typed; the worker may run elsewhere. */
 export function absolutePatterns(patterns: readonly string[], cwd: string): string[] {
-  return patterns.map((pattern) => (pattern === DEMO_CORPUS_PATTERN ? pattern : resolve(cwd, pattern)));
+  return patterns.map((pattern) => (pattern === DEMO_CORPUS_PATTERN || isRemote(pattern) ? pattern : resolve(cwd, pattern)));
 }
 
-async function findFiles(patterns: readonly string[], cwd: string): Promise<FoundFile[]> {
-  const found: FoundFile[] = [];
-  for (const pattern of patterns) {
-    const path = resolve(cwd, pattern);
-    const info = await stat(path).catch(() => undefined);
-    if (info?.isDirectory()) throw new UserError(`corpus.paths: "${pattern}" is a directory`, `Name files by a pattern, such as "${pattern.replace(/\/$/, '')}/**/*.jsonl".`);
-    const paths = info ? [path] : isDynamicPattern(pattern) ? await glob(pattern, { cwd, absolute: true, expandDirectories: false }) : [];
-    if (paths.length === 0) throw new UserError(`corpus.paths: "${pattern}" matches no file under ${cwd}`, `Check the path; supported are ${SUPPORTED_EXTENSIONS}.`);
-    for (const file of paths) {
-      corpusFileKind(file);
-      found.push({ path: file, bytes: (await stat(file)).size });
-    }
-  }
-  return found.sort((a, b) => (a.path < b.path ? -1 : 1));
+function unlessRemoteTrouble(error: unknown): undefined {
+  if (error instanceof RemoteTrouble) return undefined;
+  throw error;
 }
 
 async function sampleTokens(files: readonly FoundFile[], corpus: CorpusConfig, tokenizer: Tokenizer): Promise<{ bytesPerToken: number; textBytes: number }> {
   let textBytes = 0;
   let tokens = 0;
-  const parts = files.map(({ path }, fileIndex) => ({ fileIndex, name: path, path, byteStart: 0, byteEnd: null, lineMark: { byte: 0, lines: 0 } }));
+  // Of a file far away only the beginning is fetched, so its SHA-256 can't be checked.
+  const parts = files.map(({ path, remote }, fileIndex) => ({ fileIndex, name: path, path, ...(remote === undefined ? {} : { remote: { ...remote, sha256: null } }), byteStart: 0, byteEnd: null, lineMark: { byte: 0, lines: 0 } }));
   // A broken line is the run's business to report, with its share of all lines.
-  for await (const { text } of readDocuments({ index: 0, bytes: 0, parts }, { ...corpus, maxBadFraction: 1 })) {
+  for await (const { text } of readDocuments({ index: 0, bytes: 0, parts }, { ...corpus, maxBadFraction: 1, patience: shortPatience })) {
     const sample = text.slice(0, sampledTextBytes);
     textBytes += Buffer.byteLength(sample);
     tokens += tokenizer.encode(sample).length + 1;
@@ -111,7 +95,6 @@ function sizeOf(diskBytes: number, textBytes: number, tokens: number, heldOutFra
   return { diskBytes, textBytes, trainTokens: Math.round(tokens) - heldOutTokens, heldOutTokens };
 }
 
-function isCompressed(path: string): boolean {
-  const { format, compression } = corpusFileKind(path);
+function isCompressed({ format, compression }: FoundFile): boolean {
   return format === 'parquet' || compression !== 'none';
 }

@@ -1,24 +1,33 @@
-// The files a corpus is made of, found by glob, with their SHA-256: the corpus' identity is content, not place.
-// The same pass notes line counts at intervals, so that a shard in the middle of a large file can name its lines.
-
-import { createHash } from 'node:crypto';
-import { createReadStream } from 'node:fs';
+// The files a corpus is made of, found by glob on a disk, in S3 or on the Hugging Face hub, with their SHA-256: the
+// corpus' identity is content, not place. The list is made once a run; later reads hold to what it says.
 import { stat } from 'node:fs/promises';
 import path from 'node:path';
 import { glob, isDynamicPattern } from 'tinyglobby';
 import { z } from 'zod';
 import { UserError } from '../schemas/errors.ts';
+import { scanSource, type CorpusScan } from './corpusScan.ts';
+import type { RemoteFile } from './corpusSource.ts';
 import { buildDemoCorpus } from './demoCorpus.ts';
+import { listHubFiles } from './hubDataset.ts';
+import { hubScheme } from './hubUri.ts';
+import { defaultPatience, type Patience } from './patience.ts';
+import { listS3Objects, s3Scheme } from './s3Corpus.ts';
 
 const size = z.int().nonnegative();
 
 export const corpusFile = z.strictObject({
+  /** Absolute path, s3://bucket/key, or hf://datasets/OWNER/NAME@COMMIT/PATH. */
   path: z.string(),
-  /** For provenance: relative to the working directory, or, outside it, to what the files have in common; '/' on every system. */
+  /**
+   * For provenance: relative to the working directory, or, outside it and in S3, to what the files have in common; of a
+   * dataset OWNER/NAME/PATH. '/' on every system.
+   */
   name: z.string(),
-  /** On disk. */
+  /** As stored. */
   bytes: size,
   sha256: z.string(),
+  /** Of a file far away: what its server tags this content with. */
+  tag: z.string().optional(),
   format: z.enum(['txt', 'jsonl', 'parquet']),
   compression: z.enum(['none', 'gz', 'zst']),
   lineMarkBytes: size,
@@ -28,6 +37,14 @@ export const corpusFile = z.strictObject({
 export type CorpusFile = z.infer<typeof corpusFile>;
 export type CorpusFileKind = Pick<CorpusFile, 'format' | 'compression'>;
 
+/** A file before anyone has read it. */
+export interface FoundFile extends CorpusFileKind {
+  readonly path: string;
+  readonly name: string;
+  readonly bytes: number;
+  readonly remote?: RemoteFile;
+}
+
 /** The pattern that stands for the corpus of data/demoCorpus.ts. */
 export const DEMO_CORPUS_PATTERN = 'demo:';
 /** The same wherever the cache is. */
@@ -36,27 +53,37 @@ export const SUPPORTED_EXTENSIONS = '.txt, .jsonl and .parquet, each as it is or
 
 /** 160 marks for 10 GiB; at most this much is read again to number a shard's lines. */
 const LINE_MARK_BYTES = 64 * 2 ** 20;
+const SCANS_AT_ONCE = 4;
 
 /**
- * The corpus' files, sorted by name, each once. Reads all of them once.
+ * The corpus' files, sorted by name, each once. Reads all of them once, but for those whose SHA-256 the hub states.
  *
- * @param patterns globs or paths, relative to `cwd` or absolute; `demo:` builds and names the demo corpus.
+ * @param patterns globs or paths, relative to `cwd` or absolute; s3://bucket/pattern; hf://datasets/OWNER/NAME[@REVISION][/PATTERN],
+ * whose revision is pinned to the commit it is now at; `demo:` builds and names the demo corpus.
  * @param lineMarkBytes distance of the places up to which lines are counted.
  * @throws UserError if a pattern matches nothing or a directory, a file can't be read or has another format, or all are empty.
  * @example
  * const files = await resolveCorpusFiles(['corpus/*.jsonl.zst'], process.cwd());
  */
-export async function resolveCorpusFiles(patterns: readonly string[], cwd: string, lineMarkBytes = LINE_MARK_BYTES): Promise<CorpusFile[]> {
-  const matched = await Promise.all(patterns.map((pattern) => match(pattern, cwd)));
-  const paths = [...new Set(matched.flat())];
-  const kinds = paths.map((file) => ({ file, ...corpusFileKind(file) }));
-  const names = provenanceNames(paths, cwd);
-  if (patterns.includes(DEMO_CORPUS_PATTERN)) names.set((await buildDemoCorpus()).file, DEMO_CORPUS_NAME);
+export async function resolveCorpusFiles(patterns: readonly string[], cwd: string, lineMarkBytes = LINE_MARK_BYTES, patience: Patience = defaultPatience): Promise<CorpusFile[]> {
+  const found = await findCorpusFiles(patterns, cwd, patience);
   const files: CorpusFile[] = [];
-  for (const { file, ...kind } of kinds) {
-    const isDivisible = kind.format === 'jsonl' && kind.compression === 'none';
-    files.push({ path: file, name: names.get(file) as string, ...(await scan(file, isDivisible ? lineMarkBytes : Infinity)), ...kind, lineMarkBytes });
+  for (let at = 0; at < found.length; at += SCANS_AT_ONCE) {
+    files.push(...(await Promise.all(found.slice(at, at + SCANS_AT_ONCE).map((file) => resolveFile(file, lineMarkBytes, patience)))));
   }
+  return files;
+}
+
+/**
+ * The corpus' files without reading them, sorted by name, each once.
+ *
+ * @throws UserError as resolveCorpusFiles.
+ */
+export async function findCorpusFiles(patterns: readonly string[], cwd: string, patience: Patience = defaultPatience): Promise<FoundFile[]> {
+  const matched = await Promise.all(patterns.map((pattern) => match(pattern, cwd, patience)));
+  const unique = [...new Map(matched.flat().map((file) => [file.path, file])).values()];
+  const named = provenanceNames(unique, cwd);
+  const files = unique.map((file) => ({ ...file, name: file.name ?? (named.get(file.path) as string), ...corpusFileKind(file.path) }));
   if (files.every((file) => file.bytes === 0)) {
     throw new UserError(`the corpus is empty: ${files.length} files of 0 bytes for ${patterns.join(', ')}`, 'Name files that hold text in corpus.paths.');
   }
@@ -76,11 +103,37 @@ export function corpusFileKind(file: string): CorpusFileKind {
   return { format: format.toLowerCase() as CorpusFileKind['format'], compression: (compression?.toLowerCase() ?? 'none') as CorpusFileKind['compression'] };
 }
 
-async function match(pattern: string, cwd: string): Promise<string[]> {
-  if (pattern === DEMO_CORPUS_PATTERN) return [(await buildDemoCorpus()).file];
+async function resolveFile({ remote, ...file }: FoundFile, lineMarkBytes: number, patience: Patience): Promise<CorpusFile> {
+  const isDivisible = file.format === 'jsonl' && file.compression === 'none';
+  const scan = (): Promise<CorpusScan> => scanSource({ path: file.path, remote }, isDivisible ? lineMarkBytes : Infinity, patience);
+  const isKnown = typeof remote?.sha256 === 'string' && !isDivisible;
+  const { bytes, sha256, lineMarks } = isKnown ? { bytes: file.bytes, sha256: remote.sha256 as string, lineMarks: [] } : await scan();
+  return { ...file, bytes, sha256, ...(typeof remote?.tag === 'string' ? { tag: remote.tag } : {}), lineMarkBytes, lineMarks };
+}
+
+type Matched = Omit<FoundFile, 'name' | 'format' | 'compression'> & { name?: string };
+
+async function match(pattern: string, cwd: string, patience: Patience): Promise<Matched[]> {
+  if (pattern === DEMO_CORPUS_PATTERN) return [{ ...(await matchDemo()), name: DEMO_CORPUS_NAME }];
+  if (pattern.startsWith(s3Scheme)) {
+    return (await listS3Objects(pattern, patience)).map(({ uri, bytes, tag }) => ({ path: uri, bytes, remote: { bytes, sha256: null, tag } }));
+  }
+  if (pattern.startsWith(hubScheme)) {
+    const files = await listHubFiles(pattern, patience);
+    return files.map(({ uri, repo, path: file, bytes, sha256 = null, tag }) => ({ path: uri, name: `${repo}/${file}`, bytes, remote: { bytes, sha256, tag } }));
+  }
+  return matchOnDisk(pattern, cwd);
+}
+
+async function matchDemo(): Promise<Matched> {
+  const { file, bytes } = await buildDemoCorpus();
+  return { path: file, bytes };
+}
+
+async function matchOnDisk(pattern: string, cwd: string): Promise<Matched[]> {
   const asPath = path.resolve(cwd, pattern);
   const found = await stat(asPath).catch(() => undefined);
-  if (found?.isFile()) return [asPath];
+  if (found?.isFile()) return [{ path: asPath, bytes: found.size }];
   if (found?.isDirectory()) {
     throw new UserError(`corpus.paths: "${pattern}" is a directory (${asPath})`, `Name files by a pattern, such as "${path.posix.join(pattern, '**/*.jsonl')}".`);
   }
@@ -88,54 +141,26 @@ async function match(pattern: string, cwd: string): Promise<string[]> {
   if (files.length === 0) {
     throw new UserError(`corpus.paths: "${pattern}" matches no file under ${path.resolve(cwd)}`, `Check the pattern; supported are ${SUPPORTED_EXTENSIONS}.`);
   }
-  return files.map((file) => path.resolve(file));
+  return Promise.all(files.map(async (file) => ({ path: path.resolve(file), bytes: (await stat(file)).size })));
 }
 
-/** Never shows what lies above a corpus (a home directory): pages are published with these names. */
-function provenanceNames(paths: readonly string[], cwd: string): Map<string, string> {
-  const isInside = (file: string) => file.startsWith(path.resolve(cwd) + path.sep);
-  const shared = commonDirectory(paths.filter((file) => !isInside(file)));
-  return new Map(paths.map((file) => [file, path.relative(isInside(file) ? cwd : shared, file).split(path.sep).join('/')]));
+/** Never shows what lies above a corpus (a home directory, a bucket): pages are published with these names. */
+function provenanceNames(files: readonly Matched[], cwd: string): Map<string, string> {
+  const root = path.resolve(cwd) + path.sep;
+  const paths = files.map((file) => file.path);
+  const inside = paths.filter((file) => file.startsWith(root));
+  const outside = paths.filter((file) => !file.startsWith(root) && !file.includes('://'));
+  return new Map([
+    ...inside.map((file) => [file, path.relative(cwd, file).split(path.sep).join('/')] as const),
+    ...belowCommon(outside, path.sep),
+    ...belowCommon(paths.filter((file) => file.startsWith(s3Scheme)), '/'),
+  ]);
 }
 
-function commonDirectory(paths: readonly string[]): string {
-  const [first = [], ...others] = paths.map((file) => path.dirname(file).split(path.sep));
+/** Names from the deepest folder that holds all of them. */
+function belowCommon(paths: readonly string[], separator: string): [string, string][] {
+  const [first = [], ...others] = paths.map((file) => file.split(separator).slice(0, -1));
   const differs = first.findIndex((part, depth) => others.some((other) => other[depth] !== part));
-  return first.slice(0, differs < 0 ? first.length : differs).join(path.sep) || path.sep;
-}
-
-async function scan(file: string, lineMarkBytes: number): Promise<Pick<CorpusFile, 'bytes' | 'sha256' | 'lineMarks'>> {
-  const hash = createHash('sha256');
-  const lineMarks: number[] = [];
-  let bytes = 0;
-  let lines = 0;
-  try {
-    for await (const chunk of createReadStream(file, { highWaterMark: 2 ** 20 }) as AsyncIterable<Buffer>) {
-      hash.update(chunk);
-      let counted = 0;
-      for (let toMark = lineMarkBytes - (bytes % lineMarkBytes); toMark <= chunk.length; toMark += lineMarkBytes) {
-        lines += countLineFeeds(chunk.subarray(counted, toMark));
-        lineMarks.push(lines);
-        counted = toMark;
-      }
-      if (lineMarkBytes < Infinity) lines += countLineFeeds(chunk.subarray(counted));
-      bytes += chunk.length;
-    }
-  } catch (cause) {
-    throw unreadable(file, cause);
-  }
-  return { bytes, sha256: hash.digest('hex'), lineMarks };
-}
-
-/** Line feeds in a piece of a file. */
-export function countLineFeeds(bytes: Buffer): number {
-  let lines = 0;
-  for (let at = bytes.indexOf(0x0a); at >= 0; at = bytes.indexOf(0x0a, at + 1)) lines++;
-  return lines;
-}
-
-/** What to tell of a corpus file that can't be read. */
-export function unreadable(file: string, cause: unknown): UserError {
-  const why = cause instanceof Error ? cause.message : String(cause);
-  return new UserError(`${file} can't be read: ${why}`, 'Check that the file is there, is whole and may be read by the user who runs the worker.', { cause });
+  const depth = differs < 0 ? first.length : differs;
+  return paths.map((file) => [file, file.split(separator).slice(depth).join('/')]);
 }

@@ -1,12 +1,15 @@
 // Bytes of a corpus file as lines: decompression, ranges and line numbers, streamed.
 // A line belongs to the range in which it starts; so ranges that cover a file give each of its lines exactly once.
 
-import { createReadStream } from 'node:fs';
+import { Readable } from 'node:stream';
 import { createGunzip } from 'node:zlib';
 import { Decompress } from 'fzstd';
 import { UserError } from '../schemas/errors.ts';
-import { corpusFileKind, countLineFeeds, unreadable } from './corpusFiles.ts';
+import { corpusFileKind } from './corpusFiles.ts';
+import { countLineFeeds } from './corpusScan.ts';
 import type { CorpusShardPart } from './corpusShards.ts';
+import { readSource, unreadable, type CorpusSource } from './corpusSource.ts';
+import { defaultPatience, type Patience } from './patience.ts';
 
 /** A document must fit a JavaScript string (512 Mi characters) with room to spare. */
 export const MAX_DOCUMENT_BYTES = 256 * 2 ** 20;
@@ -26,14 +29,14 @@ export interface Line {
  *
  * @throws UserError if the file can't be read or decompressed, or a line is longer than MAX_DOCUMENT_BYTES.
  */
-export async function* readLines(part: CorpusShardPart): AsyncGenerator<Line[]> {
+export async function* readLines(part: CorpusShardPart, patience: Patience = defaultPatience): AsyncGenerator<Line[]> {
   const { byteStart, byteEnd, name } = part;
   // A line starts at byteStart only if the byte before it is a line feed; what comes before the first one is another range's.
   let skipping = byteStart > 0;
   let offset = skipping ? byteStart - 1 : 0;
-  let number = 1 + (await lineFeedsBefore(part, offset));
+  let number = 1 + (await lineFeedsBefore(part, offset, patience));
   const carry = new Carry(name);
-  for await (const chunk of readBytes(part.path, offset)) {
+  for await (const chunk of readBytes(part, offset, patience)) {
     const lines: Line[] = [];
     let from = 0;
     for (let feed = chunk.indexOf(0x0a); feed >= 0; feed = chunk.indexOf(0x0a, from)) {
@@ -61,21 +64,43 @@ export async function* readLines(part: CorpusShardPart): AsyncGenerator<Line[]> 
  *
  * @throws UserError if it can't be read or decompressed.
  */
-export async function* readBytes(path: string, byteStart = 0): AsyncGenerator<Buffer> {
-  const { compression } = corpusFileKind(path);
-  const file = createReadStream(path, { start: byteStart, highWaterMark: READ_BYTES });
+export async function* readBytes(source: CorpusSource, byteStart = 0, patience: Patience = defaultPatience): AsyncGenerator<Buffer> {
+  const { compression } = corpusFileKind(source.path);
+  const file = readSource(source, byteStart, undefined, patience);
   try {
-    if (compression === 'none') yield* file as AsyncIterable<Buffer>;
-    else if (compression === 'zst') yield* unzstd(file);
-    else {
-      const gunzip = createGunzip({ chunkSize: READ_BYTES });
-      file.on('error', (error) => gunzip.destroy(error));
-      yield* file.pipe(gunzip) as AsyncIterable<Buffer>;
-    }
+    if (compression === 'none') yield* file;
+    else yield* compression === 'zst' ? unzstd(file) : gunzip(file);
   } catch (cause) {
-    throw cause instanceof UserError ? cause : unreadable(path, cause);
+    throw unreadable(source.path, cause);
   } finally {
-    file.destroy();
+    await file.return(undefined);
+  }
+}
+
+/**
+ * A file's bytes at once, decompressed.
+ *
+ * @throws UserError if it can't be read or decompressed, or holds more than MAX_DOCUMENT_BYTES.
+ */
+export async function readWhole(part: CorpusShardPart, patience: Patience): Promise<Buffer> {
+  const chunks: Buffer[] = [];
+  let length = 0;
+  for await (const chunk of readBytes(part, 0, patience)) {
+    chunks.push(chunk);
+    length += chunk.length;
+    if (length > MAX_DOCUMENT_BYTES) throw documentTooLong(part.name);
+  }
+  return Buffer.concat(chunks, length);
+}
+
+async function* gunzip(file: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {
+  const packed = Readable.from(file, { objectMode: false });
+  const unpacked = createGunzip({ chunkSize: READ_BYTES });
+  packed.on('error', (error) => unpacked.destroy(error));
+  try {
+    yield* packed.pipe(unpacked) as AsyncIterable<Buffer>;
+  } finally {
+    packed.destroy();
   }
 }
 
@@ -93,15 +118,13 @@ async function* unzstd(file: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {
   yield* out;
 }
 
-async function lineFeedsBefore({ path, lineMark }: CorpusShardPart, byteEnd: number): Promise<number> {
+async function lineFeedsBefore({ lineMark, ...source }: CorpusShardPart, byteEnd: number, patience: Patience): Promise<number> {
   if (byteEnd <= lineMark.byte) return lineMark.lines;
   let lines = lineMark.lines;
   try {
-    for await (const chunk of createReadStream(path, { start: lineMark.byte, end: byteEnd - 1, highWaterMark: READ_BYTES }) as AsyncIterable<Buffer>) {
-      lines += countLineFeeds(chunk);
-    }
+    for await (const chunk of readSource(source, lineMark.byte, byteEnd, patience)) lines += countLineFeeds(chunk);
   } catch (cause) {
-    throw unreadable(path, cause);
+    throw unreadable(source.path, cause);
   }
   return lines;
 }
@@ -129,6 +152,6 @@ class Carry {
 }
 
 /** What to tell of a line or text file that is too long for a document. */
-export function documentTooLong(name: string): UserError {
+function documentTooLong(name: string): UserError {
   return new UserError(`${name}: a document of more than ${MAX_DOCUMENT_BYTES / 2 ** 20} MiB`, 'Split it into documents, one a line of a .jsonl file: {"text": …}.');
 }

@@ -5,15 +5,18 @@
 import { z } from 'zod';
 import { UserError } from '../schemas/errors.ts';
 import type { CorpusFile } from './corpusFiles.ts';
+import { isRemote, remoteFile } from './corpusSource.ts';
 
 const size = z.int().nonnegative();
 
 export const corpusShardPart = z.strictObject({
   /** Index of the file in the list the plan was made from. */
   fileIndex: size,
-  /** Provenance name and absolute path of the file. */
+  /** Provenance name, and absolute path or address of the file. */
   name: z.string(),
   path: z.string(),
+  /** Of a file far away: what must be there. */
+  remote: remoteFile.optional(),
   /** Lines that start at or after this offset … */
   byteStart: size,
   /** … and before this one belong to the part; null is the whole file. */
@@ -53,12 +56,16 @@ export function planCorpusShards(files: readonly CorpusFile[], shardBytes: numbe
   files.forEach((file, fileIndex) => {
     for (const { byteStart, byteEnd, bytes } of ranges(file, shardBytes)) {
       if (packBytes + bytes > shardBytes) close();
-      pack.push({ fileIndex, name: file.name, path: file.path, byteStart, byteEnd, lineMark: lineMarkBefore(file, byteStart) });
+      pack.push({ fileIndex, name: file.name, path: file.path, ...remoteOf(file), byteStart, byteEnd, lineMark: lineMarkBefore(file, byteStart) });
       packBytes += bytes;
     }
   });
   close();
   return shards;
+}
+
+function remoteOf({ path, bytes, sha256, tag }: CorpusFile): Pick<CorpusShardPart, 'remote'> {
+  return isRemote(path) ? { remote: { bytes, sha256, tag: tag ?? null } } : {};
 }
 
 interface Range {

@@ -40,7 +40,7 @@ export interface DemoCorpus {
  * const { file } = await buildDemoCorpus({ onProgress: console.log });
  */
 export async function buildDemoCorpus(options: DemoCorpusOptions = {}): Promise<DemoCorpus> {
-  const { cacheDir = defaultCacheDir(), onProgress = () => undefined } = options;
+  const { cacheDir = corpusCacheDir(), onProgress = () => undefined } = options;
   const file = options.outFile ?? path.join(cacheDir, 'demo-corpus.jsonl');
   const made = await readFile(file).catch(() => undefined);
   if (made !== undefined && sha256(made) === DEMO_CORPUS_SHA256) return describe(file, made);
@@ -57,7 +57,8 @@ export async function buildDemoCorpus(options: DemoCorpusOptions = {}): Promise<
   return describe(file, bytes);
 }
 
-function defaultCacheDir(): string {
+/** Where corpora made or fetched by the project are kept: corpus/ in the cache folder. */
+export function corpusCacheDir(): string {
   const { SAEFLOW_CACHE_DIR, XDG_CACHE_HOME } = process.env;
   return path.join(SAEFLOW_CACHE_DIR || path.join(XDG_CACHE_HOME || path.join(os.homedir(), '.cache'), 'saeflow'), 'corpus');
 }

@@ -52,7 +52,8 @@ async function planTokenize(store: ArtifactStore, spec: SpecOf<'tokenize'>): Pro
   const shards = planCorpusShards(files, spec.config.tokenize.shardBytes);
   const id = { stage: spec.stage, key: specKey(spec) };
   await copyTokenizer(store, id, spec.config.tokenize);
-  await store.putIfAbsent(artifactPath(id, 'plan.json'), Buffer.from(JSON.stringify(shards)));
+  // Replaced, not kept: the cut depends on the key alone, but the files may have moved, or their pinned commit be gone.
+  await store.put(artifactPath(id, 'plan.json'), Buffer.from(JSON.stringify(shards)));
   return shards.length;
 }
 

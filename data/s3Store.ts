@@ -16,7 +16,7 @@ const conflictAttempts = 5;
 
 type Sdk = typeof s3Sdk;
 
-interface Connection {
+export interface Connection {
   sdk: Sdk;
   client: s3Sdk.S3Client;
 }
@@ -180,7 +180,8 @@ export class S3Store implements ArtifactStore {
   }
 }
 
-async function connect(): Promise<Connection> {
+/** The SDK, and a client made as its environment says. */
+export async function connect(): Promise<Connection> {
   const sdk = await import('@aws-sdk/client-s3');
   const ownServer = (process.env['AWS_ENDPOINT_URL_S3'] ?? process.env['AWS_ENDPOINT_URL'] ?? '') !== '';
   const client = new sdk.S3Client({

@@ -15,11 +15,29 @@ export type FileEntry = z.infer<typeof fileEntry>;
 /** Numbers a step wants to tell: they go to manifests, progress and reports. */
 export const metrics = z.record(z.string(), z.number());
 
+/** As many are kept of a shard and of an artifact. */
+export const MAX_BAD_LINES = 20;
+
+/** A line of a corpus that is no document, and was left out. */
+export const badLine = z.strictObject({
+  /** Provenance name of the corpus file. */
+  file: z.string(),
+  /** 1-based; the row of a Parquet file, 1 in a text file. */
+  line: z.int().positive(),
+  reason: z.string(),
+  /** Its first 200 characters, escaped. */
+  beginning: z.string(),
+});
+export type BadLine = z.infer<typeof badLine>;
+const badLines = z.array(badLine).max(MAX_BAD_LINES).optional();
+
 /** Written after a shard's files: its presence says that they are complete. */
 export const receipt = z.strictObject({
   shard: z.int().nonnegative(),
   files: z.array(fileEntry),
   metrics,
+  /** Of a tokenized shard: the first lines left out; `metrics.badLines` counts all. */
+  badLines,
   seconds: z.number().nonnegative(),
   device: z.string(),
   /** Through the store, by the attempt that succeeded; absent in receipts of before they were counted. */
@@ -41,6 +59,8 @@ export const manifest = z.strictObject({
   bytes: z.int().nonnegative(),
   shards: z.strictObject({ total: z.int().nonnegative(), skipped: z.array(z.int().nonnegative()) }),
   metrics,
+  /** Of tokens: the first lines of the corpus that were left out. */
+  badLines,
   provenance: z.strictObject({
     codeVersion: z.string(),
     machine: z.string(),

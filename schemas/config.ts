@@ -9,7 +9,11 @@ const fraction = z.number().min(0).max(1);
 const onDivergence = z.enum(['fail', 'halveLearningRate']).default('fail');
 
 export const corpusConfig = z.strictObject({
-  /** Globs of .txt, .jsonl or .parquet files (.gz and .zst too), or `demo:` for the corpus the project builds itself. Content, not place, decides the key. */
+  /**
+   * Globs of .txt, .jsonl or .parquet files (.gz and .zst too) on a disk, in S3 (s3://bucket/pattern) or in a dataset of
+   * the Hugging Face hub (hf://datasets/OWNER/NAME[@REVISION][/PATTERN]), or `demo:` for the corpus the project builds
+   * itself. Content, not place, decides the key.
+   */
   paths: outsideKey(z.array(z.string().min(1)).min(1).default(['demo:'])),
   textField: z.string().min(1).default('text'),
   idField: z.string().min(1).optional(),

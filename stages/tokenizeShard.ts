@@ -37,7 +37,8 @@ export async function tokenizeShard(id: ArtifactId, shard: number, context: JobC
   await put(`${name}.counts.bin`, new Uint8Array(histogram.buffer), 2);
   const { documents: total, trainTokens, heldOutTokens, textBytes } = counts;
   const metrics = { documents: total, trainTokens, heldOutTokens, textBytes, badLines: stats.bad, emptyDocuments: stats.empty };
-  return { shard, files, metrics, seconds: (performance.now() - started) / 1000, device: 'cpu' };
+  const badLines = stats.samples.length > 0 ? { badLines: stats.samples } : {};
+  return { shard, files, metrics, ...badLines, seconds: (performance.now() - started) / 1000, device: 'cpu' };
 }
 
 async function* withProgress(documents: AsyncIterable<Document>, totalBytes: number, context: JobContext): AsyncGenerator<Document> {

@@ -12,6 +12,8 @@ import { forwardFlopsPerToken, matmulParameters, samplingFlopsPerPrompt } from '
 import { resolveInput } from '../../presets/resolve.ts';
 import { architectureConfig } from '../../schemas/config.ts';
 
+// Nothing listens there: these tests are about a corpus that can't be seen, also where the hub can be.
+process.env['HF_ENDPOINT'] = 'http://127.0.0.1:9';
 const config = resolveInput('monosemantic');
 const architecture = config.transformer.architecture;
 

@@ -12,12 +12,12 @@ export interface CliResult {
   stderr: string;
 }
 
-/** The environment of commands run in `folder`: no server of the developer's, nothing left running, no terminal. */
+/** The environment of commands run in `folder`: no server of the developer's, no hub, nothing left running, no terminal. */
 export function cliEnv(folder: string, extra: NodeJS.ProcessEnv = {}): NodeJS.ProcessEnv {
   const noProfiles = join(folder, 'temporal.toml');
   writeFileSync(noProfiles, '[profile.other]\n');
   const inherited = Object.fromEntries(Object.entries(process.env).filter(([name]) => !/^(SAEFLOW_(STORE|STATE_DIR|QUEUES|DEBUG)|TEMPORAL_(ADDRESS|PROFILE|NAMESPACE))$/.test(name)));
-  return { ...inherited, TEMPORAL_CONFIG_FILE: noProfiles, CI: '1', ...extra };
+  return { ...inherited, TEMPORAL_CONFIG_FILE: noProfiles, HF_ENDPOINT: 'http://127.0.0.1:9', CI: '1', ...extra };
 }
 
 /** Starts `saeflow …args` in `folder`; `output` grows as it writes. */
