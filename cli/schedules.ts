@@ -37,6 +37,7 @@ export interface ScheduledRun {
 
 const runKey = defineSearchAttributeKey('SaeflowRun', 'KEYWORD');
 const hashKey = defineSearchAttributeKey('SaeflowConfigHash', 'KEYWORD');
+const failedShardsKey = defineSearchAttributeKey('SaeflowFailedShards', 'INT');
 const workflowType = 'pipeline';
 const mostSchedules = 200;
 const triggerMs = 20_000;
@@ -124,9 +125,13 @@ export function configOf({ action }: Pick<ScheduleDescription, 'action'>): Pipel
 async function runOf(client: Client, workflowId: string, runId: string, takenAt: Date): Promise<ScheduledRun> {
   const handle = client.workflow.getHandle(workflowId, runId);
   try {
-    const { status, closeTime } = await handle.describe();
+    const { status, closeTime, typedSearchAttributes } = await handle.describe();
     const run = { workflowId, takenAt, status: status.name.toLowerCase(), ...(closeTime === undefined ? {} : { closedAt: closeTime }) };
-    if (status.name === 'RUNNING') return { ...run, outcome: '' };
+    if (status.name === 'RUNNING') {
+      // It holds later runs up until somebody decides.
+      const failed = typedSearchAttributes.get(failedShardsKey) ?? 0;
+      return { ...run, outcome: failed === 0 ? '' : `waits for a decision about ${failed} failed shards (saeflow retry, skip or abort)` };
+    }
     const outcome = await handle.result().then((result) => pipelineResult.safeParse(result).data?.changes?.summary ?? '', (error: unknown) => explain(error).message.split('\n', 1)[0]!);
     return { ...run, outcome };
   } catch (error) {

@@ -37,58 +37,63 @@ const beforeAtOnce = 8_192;
  */
 export async function matchFeatures(before: FeatureSet, after: FeatureSet, { threshold, onProgress }: MatchOptions): Promise<FeatureMatch[]> {
   if (before.d !== after.d) throw new RangeError(`decoders of ${before.d} and ${after.d} components have no cosines`);
-  const nearestBefore = new Nearest(after.features.length);
-  const nearestAfter = new Nearest(before.features.length);
+  const nearest = new Nearest(before.features.length, after.features.length);
   for (let row = 0; row < after.features.length; row += afterAtOnce) {
     const rows = unitRows(after, row, afterAtOnce);
     for (let column = 0; column < before.features.length; column += beforeAtOnce) {
       const columns = unitRows(before, column, beforeAtOnce);
       const cosines = matMul(rows, columns, false, true);
-      nearestBefore.take(row, column, nearestAlong(cosines, 1));
-      nearestAfter.take(column, row, nearestAlong(cosines, 0));
+      nearest.take(cosines, row, column);
       tf.dispose([columns, cosines]);
     }
     rows.dispose();
     await onProgress?.(Math.min(row + afterAtOnce, after.features.length));
   }
-  return mutual(nearestBefore, nearestAfter, threshold).map(([of, to, cosine]) => ({ before: before.features[to]!, after: after.features[of]!, cosine }));
+  return nearest.mutual(threshold).map(([row, column, cosine]) => ({ before: before.features[column]!, after: after.features[row]!, cosine }));
 }
 
-/** For each row of one side the nearest of the other so far. */
+/**
+ * What is nearest so far. Of a column only the cosine is kept: it comes out of the same product as its row's, so that
+ * equal numbers are the same pair, and TensorFlow takes as long to say where a column's maximum is as to multiply.
+ */
 class Nearest {
-  readonly index: Int32Array;
-  readonly cosine: Float32Array;
+  private readonly columnOfRow: Int32Array;
+  private readonly cosineOfRow: Float32Array;
+  private readonly cosineOfColumn: Float32Array;
 
-  constructor(rows: number) {
-    this.index = new Int32Array(rows).fill(-1);
-    this.cosine = new Float32Array(rows).fill(-Infinity);
+  constructor(columns: number, rows: number) {
+    this.columnOfRow = new Int32Array(rows).fill(-1);
+    this.cosineOfRow = new Float32Array(rows).fill(-Infinity);
+    this.cosineOfColumn = new Float32Array(columns).fill(-Infinity);
   }
 
-  /** Takes what is nearer in a block whose rows begin at `from` and whose columns begin at `offset`. */
-  take(from: number, offset: number, { index, cosine }: { index: ArrayLike<number>; cosine: ArrayLike<number> }): void {
-    for (let at = 0; at < cosine.length; at++) {
-      if (cosine[at]! <= this.cosine[from + at]!) continue;
-      this.cosine[from + at] = cosine[at]!;
-      this.index[from + at] = offset + index[at]!;
-    }
+  /** Takes what is nearer in a block that begins at `row` and `column`. */
+  take(cosines: tf.Tensor2D, row: number, column: number): void {
+    const [where, ofRows, ofColumns] = [tf.argMax(cosines, 1), tf.max(cosines, 1), tf.max(cosines, 0)];
+    const columns = where.dataSync();
+    ofRows.dataSync().forEach((cosine, at) => {
+      if (cosine <= this.cosineOfRow[row + at]!) return;
+      this.cosineOfRow[row + at] = cosine;
+      this.columnOfRow[row + at] = column + columns[at]!;
+    });
+    ofColumns.dataSync().forEach((cosine, at) => {
+      if (cosine > this.cosineOfColumn[column + at]!) this.cosineOfColumn[column + at] = cosine;
+    });
+    tf.dispose([where, ofRows, ofColumns]);
   }
-}
 
-function mutual(of: Nearest, to: Nearest, threshold: number): [of: number, to: number, cosine: number][] {
-  const pairs: [number, number, number][] = [];
-  of.index.forEach((other, row) => {
-    const cosine = of.cosine[row]!;
-    if (other >= 0 && cosine >= threshold && to.index[other] === row) pairs.push([row, other, cosine]);
-  });
-  return pairs;
-}
-
-/** The largest of each row (axis 1) or column (axis 0), and where it is. */
-function nearestAlong(cosines: tf.Tensor2D, axis: 0 | 1): { index: ArrayLike<number>; cosine: ArrayLike<number> } {
-  const [where, largest] = [tf.argMax(cosines, axis), tf.max(cosines, axis)];
-  const nearest = { index: where.dataSync(), cosine: largest.dataSync() };
-  tf.dispose([where, largest]);
-  return nearest;
+  /** Rows and columns that are each other's nearest; each is in one pair at most. */
+  mutual(threshold: number): [row: number, column: number, cosine: number][] {
+    const pairs: [number, number, number][] = [];
+    const taken = new Set<number>();
+    this.columnOfRow.forEach((column, row) => {
+      const cosine = this.cosineOfRow[row]!;
+      if (column < 0 || cosine < threshold || cosine !== this.cosineOfColumn[column] || taken.has(column)) return;
+      taken.add(column);
+      pairs.push([row, column, cosine]);
+    });
+    return pairs;
+  }
 }
 
 /** The directions of features [from, from + most) of a set, of length 1: [n, d]. */

@@ -138,6 +138,19 @@ describe('a schedule', () => {
       expect((await endOf(name, 2)).recent[0]).toMatchObject({ status: 'completed' });
     }));
 
+  it('shows a run that waits for a person, who may not know of it', () =>
+    withWorkers(environment, world, async () => {
+      const request = requestOf();
+      const { name } = request;
+      await createSchedule(client(), { ...request, config: { ...request.config, execution: { ...request.config.execution, onShardFailure: 'park' } } });
+      world.failing.set(1, 'bad shard');
+      const workflowId = (await triggerSchedule(client(), name))!;
+      const run = await until(async () => (await recentRuns(client(), await describeSchedule(client(), name), 1)).find(({ outcome }) => outcome !== ''));
+      expect(run).toMatchObject({ status: 'running', outcome: 'waits for a decision about 1 failed shards (saeflow retry, skip or abort)' });
+      await client().workflow.getHandle(workflowId).cancel();
+      await endOf(name, 1);
+    }));
+
   it('takes what was due in a past stretch of time when it is backfilled, once or one after the other', () =>
     withWorkers(environment, world, async () => {
       const request = requestOf({ times: { intervals: [{ every: hourMs }] }, paused: true });

@@ -58,6 +58,12 @@ describe('matchFeatures', () => {
     expect(await matchFeatures(setOf(rows), setOf(rows, []), { threshold: 0.7 })).toEqual([]);
   });
 
+  it('takes the first of two that are equally near, on either side', async () => {
+    const [one, two] = [[[1, 0], [0, 1]], [[0, 1], [1, 0], [1, 0]]];
+    expect(pairs(await matchFeatures(setOf(one), setOf(two), { threshold: 0.7 }))).toEqual([[1, 0], [0, 1]]);
+    expect(pairs(await matchFeatures(setOf(two), setOf(one), { threshold: 0.7 }))).toEqual([[1, 0], [0, 1]]);
+  });
+
   it('refuses decoders of different widths', async () => {
     await expect(matchFeatures(setOf([[1, 0]]), setOf([[1, 0, 0]]), { threshold: 0.7 })).rejects.toThrow('decoders of 2 and 3 components');
   });
