@@ -7,25 +7,30 @@ export function describePrevious({ workflowId, finishedAt, configHash }: NonNull
   return `run ${workflowId ?? configHash.slice(0, 12)}${when}`;
 }
 
-/** The sentence, and a row of numbers for each SAE that was compared. */
+/** The sentence, and below it a narrow table, for the UI gives it half a page: of each SAE what it was and what it is. */
 export function describeChanges({ summary, saes }: Changes): string {
   if (saes.length === 0) return `**${summary}**`;
-  const rows = saes.map(({ name, comparison, note }) => `| ${name} | ${comparison === null ? ' | | | | | ' : cells(comparison)} | ${note.replace(/\s+/g, ' ').replaceAll('|', '\\|')} |`);
   const retrained = saes.some(({ comparison }) => comparison !== null && comparison.before.trainTransformer !== comparison.after.trainTransformer);
   return [
     `**${summary}**`,
     '',
-    '| SAE | validation loss | L0 | loss recovered | variance unexplained | alive | features kept, lost, new | |',
-    '|---|---|---|---|---|---|---|---|',
-    ...rows,
+    '| SAE | before | now |',
+    '|---|---|---|',
+    ...saes.flatMap(({ name, comparison, note }) => [`| **${name}** | ${note.replace(/\s+/g, ' ').replaceAll('|', '\\|')} | |`, ...(comparison === null ? [] : rowsOf(comparison))]),
     ...(retrained ? ['', 'The transformer was trained anew too: features of two models share directions only as far as the models do.'] : []),
   ].join('\n');
 }
 
-function cells({ metrics: { valLoss, l0, lossRecovered, fvu, alive }, features }: SaeComparison): string {
-  const changed = [valLoss, l0, lossRecovered, fvu, alive].map(({ before, after }) => `${short(before)} → ${short(after)}`);
-  const matched = features === null ? '' : `${features.kept}, ${features.lost}, ${features.new} at cosine ≥ ${features.threshold}`;
-  return [...changed, matched].join(' | ');
+function rowsOf({ metrics: { valLoss, l0, lossRecovered, fvu, alive }, features }: SaeComparison): string[] {
+  const row = (name: string, { before, after }: { before: number; after: number }) => `| ${name} | ${short(before)} | ${short(after)} |`;
+  return [
+    row('validation loss', valLoss),
+    row('L0', l0),
+    row('loss recovered', lossRecovered),
+    row('variance unexplained', fvu),
+    row('alive features', alive),
+    ...(features === null ? [] : [`| features by decoder cosine ≥ ${features.threshold} | ${features.lost} lost | ${features.kept} kept, ${features.new} new |`]),
+  ];
 }
 
 function short(value: number): string {

@@ -41,7 +41,7 @@ export function describeRun(stages: readonly StageProgress[], paces: ReadonlyMap
     const name = stage.label === '' ? stage.stage : `${stage.stage} ${stage.label}`;
     return `| ${link(namespace, stage.workflowId, name)} | ${stateWord(stage)} | ${amount(stage)} | ${speed(stage, paces.get(stage), nowMs)} | ${numbers(stage)} |`;
   });
-  return [headline, ...decisions, ['| stage | state | done | speed | numbers |', '|---|---|---|---|---|', ...rows].join('\n'), ...(conclusion === '' ? [] : [conclusion])].join('\n\n') + bottom;
+  return [headline, ...(conclusion === '' ? [] : [conclusion]), ...decisions, ['| stage | state | done | speed | numbers |', '|---|---|---|---|---|', ...rows].join('\n')].join('\n\n') + bottom;
 }
 
 /** What blocks a stage, and what to do: the note of a blocked stage. `listed` are all its parked shards, in short. */

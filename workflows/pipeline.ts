@@ -47,7 +47,8 @@ export async function pipeline(input?: unknown): Promise<PipelineResult> {
   run.conclude(changes);
   const { workflowId } = workflowInfo();
   const { reportUri } = await scan.publishRun.executeWithOptions(run.options(policies.scan), [{ run: config.name, configHash, config, stages, workflowId, finishedAt: new Date().toISOString(), changes }]);
-  return { run: config.name, configHash, stages, reportUri, changes };
+  // In the order in which the UI shows it.
+  return { run: config.name, changes, reportUri, configHash, stages };
 }
 
 /** The configuration with what only the file of an imported tokenizer can tell: its hash, and the number of its ids. */
