@@ -16,7 +16,7 @@ export interface RunView {
   namespace: string;
   /** The workflow's clock. */
   nowMs: number;
-  /** Markdown below the table, '' while there is nothing to say. */
+  /** Markdown above the table, '' while there is nothing to say. */
   conclusion: string;
 }
 

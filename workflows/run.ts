@@ -35,7 +35,7 @@ export class Run {
   private readonly settled = new Set<StageProgress>();
   private configHash: string | undefined;
   private paused = false;
-  /** Markdown below the table, once all stages are done. */
+  /** Markdown above the table, once all stages are done. */
   private conclusion = '';
   /** Shards that wait for a person, in all stages. */
   private parked = 0;
