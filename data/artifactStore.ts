@@ -14,10 +14,22 @@ export interface Stored {
   bytes: number;
 }
 
-/** An object of a listing: its name from the store's root, and its size. */
+/** An object of a listing: its name from the store's root, its size, and when it was written. */
 export interface ListedObject {
   path: string;
   bytes: number;
+  modifiedAt: Date;
+}
+
+/** A write that has not ended: its writer is at it, or died. No reader sees it, and it is no object. */
+export interface UnfinishedWrite {
+  /** Where it lies: a temporary file of a folder, or on S3 the name the object was to have. */
+  path: string;
+  bytes: number;
+  /** Last written to; on S3, begun. */
+  modifiedAt: Date;
+  /** Tells several writes of one name apart on S3; '' in a folder, where each has a name of its own. */
+  uploadId: string;
 }
 
 /**
@@ -48,6 +60,10 @@ export interface ArtifactStore {
   delete(path: string): Promise<void>;
   /** Deletes all objects that `list(prefix)` would give. Throws TypeError for ''. */
   deletePrefix(prefix: string): Promise<void>;
+  /** Writes that have not ended, sorted by path. Only their age tells those of dead writers. */
+  listUnfinished(): Promise<UnfinishedWrite[]>;
+  /** Throws away what such a write left; one that is gone is fine. A writer that lives after all fails, and its activity is retried. */
+  deleteUnfinished(write: UnfinishedWrite): Promise<void>;
 }
 
 /**

@@ -84,6 +84,22 @@ async function readCheckpoint(store: ArtifactStore, id: ArtifactId, step: number
   }
 }
 
+/**
+ * Of an artifact's paths, the checkpoint files that no training goes on from: tensors without a receipt, receipts without
+ * tensors, and all but the newest two whole checkpoints and those of the steps `pinned`. Kills between two writes leave them.
+ */
+export function surplusCheckpointFiles(id: ArtifactId, paths: readonly string[], pinned: readonly number[]): string[] {
+  const prefix = artifactPath(id, 'work/checkpoint-');
+  const files = paths.flatMap((path) => {
+    const [, digits] = (path.startsWith(prefix) && /^(\d{9,})\.(?:json|safetensors)$/.exec(path.slice(prefix.length))) || [];
+    return digits === undefined ? [] : [{ path, step: Number(digits) }];
+  });
+  const present = new Set(paths);
+  const whole = [...new Set(files.map(({ step }) => step))].filter((step) => present.has(receiptPath(id, step)) && present.has(tensorsPath(id, step))).sort((a, b) => b - a);
+  const needed = new Set([...whole.slice(0, kept), ...whole.filter((step) => pinned.includes(step))]);
+  return files.filter(({ step }) => !needed.has(step)).map(({ path }) => path);
+}
+
 /** Steps that have a receipt, newest first. */
 async function stepsIn(store: ArtifactStore, id: ArtifactId): Promise<number[]> {
   const prefix = artifactPath(id, 'work/checkpoint-');

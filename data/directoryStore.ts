@@ -5,7 +5,7 @@ import { createHash, randomBytes } from 'node:crypto';
 import { link, mkdir, open, readdir, rename, rm, rmdir, stat, statfs, type FileHandle } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { UserError } from '../schemas/errors.ts';
-import type { ArtifactStore, ListedObject, Stored } from './artifactStore.ts';
+import type { ArtifactStore, ListedObject, Stored, UnfinishedWrite } from './artifactStore.ts';
 import { checkPath, checkPrefix, checkRange, NotFoundError, temporaryPrefix } from './storePath.ts';
 
 /** Linux reads at most 2 GiB in one call. */
@@ -79,7 +79,7 @@ export class DirectoryStore implements ArtifactStore {
     const objects: ListedObject[] = [];
     await this.walk(prefix.slice(0, prefix.lastIndexOf('/') + 1), prefix, async (path) => {
       const file = await stat(join(this.uri, path)).catch(ignoreMissing);
-      if (file) objects.push({ path, bytes: file.size });
+      if (file) objects.push({ path, bytes: file.size, modifiedAt: file.mtime });
     });
     return objects.sort((a, b) => (a.path < b.path ? -1 : 1));
   }
@@ -99,20 +99,20 @@ export class DirectoryStore implements ArtifactStore {
     for (const folder of [...folders].sort((a, b) => b.length - a.length)) await rmdir(join(this.uri, folder)).catch(() => undefined);
   }
 
-  /**
-   * Removes temporary files of writers that died, last written to more than `olderThanMs` ago. Returns how many.
-   * Choose an age no living writer reaches: a day.
-   */
-  async removeStrayTemporaries(olderThanMs: number): Promise<number> {
-    const before = Date.now() - olderThanMs;
-    let removed = 0;
+  async listUnfinished(): Promise<UnfinishedWrite[]> {
+    const writes: UnfinishedWrite[] = [];
     await this.walk('', '', () => Promise.resolve(), async (path) => {
       const file = await stat(join(this.uri, path)).catch(ignoreMissing);
-      if (!file || file.mtimeMs > before) return;
-      await rm(join(this.uri, path), { force: true });
-      removed++;
+      if (file) writes.push({ path, bytes: file.size, modifiedAt: file.mtime, uploadId: '' });
     });
-    return removed;
+    return writes.sort((a, b) => (a.path < b.path ? -1 : 1));
+  }
+
+  async deleteUnfinished({ path }: UnfinishedWrite): Promise<void> {
+    const name = path.slice(path.lastIndexOf('/') + 1);
+    if (!name.startsWith(temporaryPrefix)) throw new TypeError(`'${path}' is not a temporary file`);
+    checkPath(path.slice(0, -name.length) + name.slice(temporaryPrefix.length));
+    await rm(join(this.uri, path), { force: true });
   }
 
   private resolve(path: string): string {

@@ -5,8 +5,8 @@ import { createHash } from 'node:crypto';
 import { Readable } from 'node:stream';
 import type * as s3Sdk from '@aws-sdk/client-s3';
 import { UserError } from '../schemas/errors.ts';
-import type { ArtifactStore, ListedObject, Stored } from './artifactStore.ts';
-import { checkPath, checkPrefix, checkRange, NotFoundError } from './storePath.ts';
+import type { ArtifactStore, ListedObject, Stored, UnfinishedWrite } from './artifactStore.ts';
+import { checkPath, checkPrefix, checkRange, isPath, NotFoundError } from './storePath.ts';
 
 /** Objects above this go up in parts of this size. */
 const partBytes = 32 * 2 ** 20;
@@ -128,7 +128,7 @@ export class S3Store implements ArtifactStore {
     return this.call(prefix, async ({ sdk, client }) => {
       const objects: ListedObject[] = [];
       for await (const page of sdk.paginateListObjectsV2({ client }, { Bucket: this.bucket, Prefix: this.keyPrefix + prefix })) {
-        for (const { Key, Size } of page.Contents ?? []) objects.push({ path: Key!.slice(this.keyPrefix.length), bytes: Size ?? 0 });
+        for (const { Key, Size, LastModified } of page.Contents ?? []) objects.push({ path: Key!.slice(this.keyPrefix.length), bytes: Size ?? 0, modifiedAt: LastModified ?? new Date() });
       }
       // Some servers list the folders they keep as objects of their own, with a trailing slash.
       return objects.filter(({ path }) => !path.endsWith('/')).sort((a, b) => (a.path < b.path ? -1 : 1));
@@ -149,6 +149,52 @@ export class S3Store implements ArtifactStore {
     const paths = (await this.list(prefix)).map(({ path }) => path);
     // One by one: compatible servers disagree on the checksum that a bulk deletion needs.
     for (let at = 0; at < paths.length; at += deletesAtOnce) await Promise.all(paths.slice(at, at + deletesAtOnce).map((path) => this.delete(path)));
+  }
+
+  async listUnfinished(): Promise<UnfinishedWrite[]> {
+    return this.call('', async ({ sdk, client }) => {
+      const writes: UnfinishedWrite[] = [];
+      let at: { KeyMarker?: string | undefined; UploadIdMarker?: string | undefined } = {};
+      for (;;) {
+        const page = await client.send(new sdk.ListMultipartUploadsCommand({ Bucket: this.bucket, Prefix: this.keyPrefix, ...at }));
+        for (const { Key, UploadId, Initiated } of page.Uploads ?? []) {
+          const path = Key!.slice(this.keyPrefix.length);
+          // Under a name that no store gives: somebody else's.
+          if (!isPath(path)) continue;
+          const bytes = await this.uploadedBytes({ sdk, client }, Key!, UploadId!);
+          if (bytes !== undefined) writes.push({ path, bytes, modifiedAt: Initiated ?? new Date(), uploadId: UploadId! });
+        }
+        if (!page.IsTruncated) return writes.sort((a, b) => (a.path < b.path ? -1 : 1));
+        at = { KeyMarker: page.NextKeyMarker, UploadIdMarker: page.NextUploadIdMarker };
+      }
+    });
+  }
+
+  async deleteUnfinished({ path, uploadId }: UnfinishedWrite): Promise<void> {
+    const target = this.target(path);
+    try {
+      await this.call(path, ({ sdk, client }) => client.send(new sdk.AbortMultipartUploadCommand({ ...target, UploadId: uploadId })));
+    } catch (error) {
+      if (!(error instanceof NotFoundError)) throw error;
+    }
+  }
+
+  /** Bytes of the parts that arrived; undefined when the upload has ended meanwhile. */
+  private async uploadedBytes({ sdk, client }: Connection, Key: string, UploadId: string): Promise<number | undefined> {
+    let bytes = 0;
+    let PartNumberMarker: string | undefined;
+    try {
+      // Not the SDK's paginator: it goes on for as long as a page names a marker, which the last one may.
+      for (;;) {
+        const page = await client.send(new sdk.ListPartsCommand({ Bucket: this.bucket, Key, UploadId, PartNumberMarker }));
+        for (const { Size } of page.Parts ?? []) bytes += Size ?? 0;
+        if (!page.IsTruncated) return bytes;
+        PartNumberMarker = page.NextPartNumberMarker;
+      }
+    } catch (error) {
+      if (statusOf(error) === 404) return undefined;
+      throw error;
+    }
   }
 
   private target(path: string): { Bucket: string; Key: string } {

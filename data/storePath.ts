@@ -21,6 +21,11 @@ export function checkPath(path: string): void {
   if (bad !== undefined) throw new TypeError(`'${path}' cannot name an object in the store: '${bad}' is not a plain segment`);
 }
 
+/** True for what checkPath lets pass. */
+export function isPath(path: string): boolean {
+  return path.split('/').every(isSegment);
+}
+
 /** As checkPath, for the beginning of a name: '' and 'a/' and 'a/b' are fine. */
 export function checkPrefix(prefix: string): void {
   if (prefix === '') return;

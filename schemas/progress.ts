@@ -82,6 +82,9 @@ export const pipelineResult = z.strictObject({
 });
 export type PipelineResult = z.infer<typeof pipelineResult>;
 
+/** The Worker Deployment whose versions are the builds of saeflow's workers. */
+export const deploymentName = 'saeflow';
+
 export const taskQueues = { workflows: 'saeflow', cpu: 'saeflow-cpu', gpu: 'saeflow-gpu' } as const;
 
 export const searchAttributes = {

@@ -1,7 +1,10 @@
 // The S3 store is tested against a real server: versitygw, an S3 gateway in Go that keeps objects as plain files and
 // honours If-None-Match. It is built from the Go module proxy, once per machine, into the cache outside the clone.
 
+import { spawn } from 'node:child_process';
+import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { UserError } from '../schemas/errors.ts';
 import { buildOnce, cacheDirectory, requireFreeBytes, type Environment } from './cache.ts';
 import { CommandError, findOnPath, runCommand } from './command.ts';
@@ -18,6 +21,51 @@ export async function ensureS3Server(env: Environment = process.env, log: (line:
   const entry = join(cacheDirectory(env), 's3-server', `versitygw-${versitygwVersion}-${process.platform}-${process.arch}`);
   await buildOnce(entry, (staging) => build(staging, env, log), log);
   return join(entry, 'versitygw');
+}
+
+export interface RunningS3Server {
+  pid: number;
+  endpoint: string;
+  /** Where and as whom: what the AWS SDK reads from the environment. */
+  env: Record<string, string>;
+  /** Ends it in order; returns when it is gone. */
+  stop(): Promise<void>;
+}
+
+const credentials = { access: 'test-access', secret: 'test-secret-key' };
+
+/** Starts the server of `folder` (made if need be, with an empty bucket) on 127.0.0.1; returns once it answers. */
+export async function startS3Process(binary: string, { folder, bucket, port }: { folder: string; bucket: string; port: number }): Promise<RunningS3Server> {
+  await mkdir(join(folder, 'data', bucket), { recursive: true });
+  await mkdir(join(folder, 'metadata'), { recursive: true });
+  const { access, secret } = credentials;
+  const server = spawn(binary, ['--port', `127.0.0.1:${port}`, '--access', access, '--secret', secret, '--quiet', 'posix', '--sidecar', join(folder, 'metadata'), join(folder, 'data')], {
+    stdio: ['ignore', 'ignore', 'pipe'],
+  });
+  const exited = new Promise<void>((done) => server.on('exit', () => done()));
+  let said = '';
+  server.stderr.setEncoding('utf8').on('data', (text: string) => (said += text));
+  const endpoint = `http://127.0.0.1:${port}`;
+  while (!(await answers(endpoint))) {
+    if (server.exitCode !== null) throw new Error(`versitygw ended with ${server.exitCode}: ${said}`);
+    await sleep(50);
+  }
+  return {
+    pid: server.pid!,
+    endpoint,
+    env: { AWS_ENDPOINT_URL_S3: endpoint, AWS_ACCESS_KEY_ID: access, AWS_SECRET_ACCESS_KEY: secret, AWS_REGION: 'us-east-1' },
+    stop: async () => {
+      server.kill('SIGTERM');
+      await exited;
+    },
+  };
+}
+
+async function answers(endpoint: string): Promise<boolean> {
+  return fetch(endpoint).then(
+    () => true,
+    () => false,
+  );
 }
 
 async function build(staging: string, env: Environment, log: (line: string) => void): Promise<void> {

@@ -7,6 +7,11 @@ import type { Machine } from '../activities/deps.ts';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 
+/** Names this code among the builds of a fleet: `0.1.0-65e06bd6e4f7`, ending in `-dirty` where files were changed. */
+export function codeBuildId(): string {
+  return describeMachine().codeVersion.replace(/^saeflow /, '').replace(/ \((.*)\)$/, '-$1');
+}
+
 /** `saeflow 0.1.0 (65e06bd)` on `host (linux x64, 8 × AMD EPYC …)`; outside a git clone the version alone. */
 export function describeMachine(): Machine {
   const { version } = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8')) as { version: string };

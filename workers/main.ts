@@ -5,6 +5,7 @@ import { Runtime } from '@temporalio/worker';
 import { storeUriOf } from '../data/storeUri.ts';
 import { UserError } from '../schemas/errors.ts';
 import { taskQueues } from '../schemas/progress.ts';
+import { codeBuildId } from './machine.ts';
 import { workerLog } from './workerLog.ts';
 import { startWorkers, type Queue, type WorkersOptions } from './worker.ts';
 
@@ -13,14 +14,15 @@ type Environment = Record<string, string | undefined>;
 /**
  * What a worker process is to do: SAEFLOW_QUEUES (`workflows,cpu,gpu`), SAEFLOW_CPU_SLOTS, SAEFLOW_GPU_SLOTS,
  * SAEFLOW_THREADS, SAEFLOW_STORE, SAEFLOW_SILENCE_SECONDS (a compute process that reports nothing for so long is ended),
- * and SAEFLOW_BUILD_ID, which pins runs to the build that started them. Temporal's address and credentials come from its own profile.
+ * and SAEFLOW_BUILD_ID (`auto`: this clone's version and commit), which pins runs to the build that they began on.
+ * Temporal's address and credentials come from its own profile.
  *
  * @throws UserError naming a variable whose value makes no sense.
  */
 export function workersOptionsOf(env: Environment): WorkersOptions {
   const queues = (env['SAEFLOW_QUEUES'] || Object.keys(taskQueues).join(',')).split(',').map((name) => queueOf(name.trim()));
   const threads = countOf(env, 'SAEFLOW_THREADS');
-  const buildId = env['SAEFLOW_BUILD_ID'];
+  const buildId = env['SAEFLOW_BUILD_ID'] === 'auto' ? codeBuildId() : env['SAEFLOW_BUILD_ID'];
   const silenceSeconds = countOf(env, 'SAEFLOW_SILENCE_SECONDS');
   return { ...(silenceSeconds === undefined ? {} : { silenceLimitMs: 1_000 * silenceSeconds }), ...(buildId ? { buildId } : {}), storeUri: storeUriOf(env), queues, cpuSlots: countOf(env, 'SAEFLOW_CPU_SLOTS') ?? 1, gpuSlots: countOf(env, 'SAEFLOW_GPU_SLOTS') ?? 1, ...(threads === undefined ? {} : { threads }) };
 }
@@ -30,7 +32,8 @@ export async function runWorkerProcess(options: WorkersOptions): Promise<void> {
   Runtime.install({ logger: workerLog() });
   if (options.storeUri.startsWith('/')) await mkdir(options.storeUri, { recursive: true });
   const workers = await startWorkers(options);
-  console.error(`saeflow worker: serving ${options.queues.join(', ')}, store ${options.storeUri}`);
+  const build = options.buildId === undefined ? '' : `, build ${options.buildId} (new runs come once it is current: saeflow builds use ${options.buildId})`;
+  console.error(`saeflow worker: serving ${options.queues.join(', ')}, store ${options.storeUri}${build}`);
   await workers.run();
 }
 

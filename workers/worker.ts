@@ -7,7 +7,7 @@ import { createCpuActivities } from '../activities/cpu.ts';
 import type { ActivityDeps } from '../activities/deps.ts';
 import { createGpuActivities } from '../activities/gpu.ts';
 import { openStore } from '../data/artifactStore.ts';
-import { taskQueues } from '../schemas/progress.ts';
+import { deploymentName, taskQueues } from '../schemas/progress.ts';
 import { ComputePool } from './computePool.ts';
 import { describeMachine } from './machine.ts';
 import { ensureSearchAttributes } from './searchAttributes.ts';
@@ -38,6 +38,8 @@ export interface WorkersOptions {
   buildId?: string;
   /** Module that serves jobs, for tests; default: compute.ts. */
   computeEntry?: string;
+  /** Modules that export Temporal's workflow `interceptors`, for tracing or tests. */
+  workflowInterceptorModules?: readonly string[];
 }
 
 export interface Workers {
@@ -49,7 +51,6 @@ export interface Workers {
 
 /** Look-ups, plans and commits beside the tokenizing of the cpu queue: they must not wait for it. */
 const lightActivities = 8;
-export const deploymentName = 'saeflow';
 const drainLimit = '2 minutes';
 
 /**
@@ -99,10 +100,10 @@ function common(connection: NativeConnection, namespace: string, { dataConverter
 }
 
 async function role(queue: Queue, options: WorkersOptions, pools: ComputePool[]): Promise<Partial<WorkerOptions>> {
-  const { cpuSlots = 1, gpuSlots = 1, dataConverter } = options;
+  const { cpuSlots = 1, gpuSlots = 1, dataConverter, workflowInterceptorModules } = options;
   switch (queue) {
     case 'workflows':
-      return { workflowBundle: await workflowBundle(dataConverter?.payloadConverterPath) };
+      return { workflowBundle: await workflowBundle(dataConverter?.payloadConverterPath, workflowInterceptorModules) };
     case 'cpu':
       // A comparison of two SAEs is the only one with tensors: it leaves the GPU to the queue of that name.
       return { activities: createCpuActivities(depsOf(options, cpuSlots, pools, { ...process.env, CUDA_VISIBLE_DEVICES: '-1' })), maxConcurrentActivityTaskExecutions: cpuSlots + lightActivities };

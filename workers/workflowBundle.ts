@@ -5,14 +5,16 @@ import { bundleWorkflowCode, type WorkflowBundleWithSourceMap } from '@temporali
 const bundles = new Map<string, Promise<WorkflowBundleWithSourceMap>>();
 
 /** The bundle; `payloadConverterPath` is that of the data converter in use, if it has one. */
-export function workflowBundle(payloadConverterPath?: string): Promise<WorkflowBundleWithSourceMap> {
-  const cached = bundles.get(payloadConverterPath ?? '');
+export function workflowBundle(payloadConverterPath?: string, workflowInterceptorModules: readonly string[] = []): Promise<WorkflowBundleWithSourceMap> {
+  const name = [payloadConverterPath ?? '', ...workflowInterceptorModules].join('\n');
+  const cached = bundles.get(name);
   if (cached !== undefined) return cached;
   const bundle = bundleWorkflowCode({
     workflowsPath: fileURLToPath(new URL('../workflows/index.ts', import.meta.url)),
     logger: { trace() {}, debug() {}, info() {}, warn: console.warn, error: console.error, log() {} },
+    workflowInterceptorModules: [...workflowInterceptorModules],
     ...(payloadConverterPath === undefined ? {} : { payloadConverterPath }),
   });
-  bundles.set(payloadConverterPath ?? '', bundle);
+  bundles.set(name, bundle);
   return bundle;
 }

@@ -11,6 +11,7 @@ interface Options {
   cpuSlots?: number;
   gpuSlots?: number;
   threads?: number;
+  buildId?: string;
   store?: string;
 }
 
@@ -20,11 +21,12 @@ export function workerCommand(): Command {
     .option('--queues <list>', 'any of workflows,cpu,gpu (default: all)')
     .option('--cpu-slots <n>', 'tokenizing processes (default: 1)', toCount)
     .option('--gpu-slots <n>', 'compute processes, one a GPU (default: 1)', toCount)
-    .option('--threads <n>', "threads of one tensor operation (default: the machine's, shared among slots)", toCount);
+    .option('--threads <n>', "threads of one tensor operation (default: the machine's, shared among slots)", toCount)
+    .option('--build-id <id>', 'pin runs to the build they begin on, this one once saeflow builds use makes it current; auto: version and commit of this clone (default: not pinned)');
   addStoreOption(command);
-  addExamples(command, 'worker', 'worker --queues gpu --gpu-slots 8 --store s3://bucket/saeflow');
-  return command.action(async ({ queues, cpuSlots, gpuSlots, threads, store }: Options) => {
-    const given = { SAEFLOW_QUEUES: queues, SAEFLOW_CPU_SLOTS: cpuSlots, SAEFLOW_GPU_SLOTS: gpuSlots, SAEFLOW_THREADS: threads, SAEFLOW_STORE: store };
+  addExamples(command, 'worker', 'worker --queues gpu --gpu-slots 8 --store s3://bucket/saeflow', 'worker --build-id auto');
+  return command.action(async ({ queues, cpuSlots, gpuSlots, threads, buildId, store }: Options) => {
+    const given = { SAEFLOW_QUEUES: queues, SAEFLOW_CPU_SLOTS: cpuSlots, SAEFLOW_GPU_SLOTS: gpuSlots, SAEFLOW_THREADS: threads, SAEFLOW_BUILD_ID: buildId, SAEFLOW_STORE: store };
     for (const [name, value] of Object.entries(given)) if (value !== undefined) process.env[name] = String(value);
     // Loaded here: Temporal's native core would slow every other command down.
     const { runWorkerProcess, workersOptionsOf } = await import('../../workers/main.ts');

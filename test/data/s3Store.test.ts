@@ -1,7 +1,9 @@
+import { CreateMultipartUploadCommand, S3Client, UploadPartCommand } from '@aws-sdk/client-s3';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { openStore } from '../../data/artifactStore.ts';
 import { UserError } from '../../schemas/errors.ts';
-import { startS3Server, type RunningS3Server } from './s3Server.ts';
+import type { RunningS3Server } from '../../setup/s3Server.ts';
+import { startS3Server } from './s3Server.ts';
 import { describeStoreContract } from './storeContract.ts';
 
 let server: RunningS3Server;
@@ -15,7 +17,16 @@ beforeAll(async () => {
 afterAll(() => server.stop());
 
 describe('S3Store', () => {
-  describeStoreContract(() => `s3://saeflow-test/run ${prefixes++}/deep`);
+  describeStoreContract(
+    () => `s3://saeflow-test/run ${prefixes++}/deep`,
+    async (uri, folder, bytes) => {
+      const client = new S3Client({ forcePathStyle: true, requestChecksumCalculation: 'WHEN_REQUIRED' });
+      const target = { Bucket: 'saeflow-test', Key: `${uri.slice('s3://saeflow-test/'.length)}/${folder}/large.parquet` };
+      const { UploadId } = await client.send(new CreateMultipartUploadCommand(target));
+      await client.send(new UploadPartCommand({ ...target, UploadId, PartNumber: 1, Body: Buffer.alloc(bytes) }));
+      client.destroy();
+    },
+  );
 
   it('also works at the root of a bucket, and names itself without credentials', async () => {
     const store = openStore('s3://saeflow-test/');

@@ -5,8 +5,8 @@ import { NotFoundError, openStore, type ArtifactStore } from '../../data/artifac
 
 const text = (value: string): Uint8Array => new TextEncoder().encode(value);
 
-/** `freshUri` gives the URI of an empty store. */
-export function describeStoreContract(freshUri: () => string | Promise<string>): void {
+/** `freshUri` gives the URI of an empty store; `beginWrite` leaves a write of some bytes below a folder of it unended, as a writer that dies does. */
+export function describeStoreContract(freshUri: () => string | Promise<string>, beginWrite: (uri: string, folder: string, bytes: number) => Promise<void>): void {
   const fresh = async (): Promise<ArtifactStore> => openStore(await freshUri());
 
   describe('as an artifact store', () => {
@@ -92,7 +92,35 @@ export function describeStoreContract(freshUri: () => string | Promise<string>):
       expect(await paths('a')).toEqual(['a-b', 'a/10', 'a/9', 'a/nested/deep/x', 'ab/1']);
       expect(await paths('a/n')).toEqual(['a/nested/deep/x']);
       expect(await paths('zzz/')).toEqual([]);
-      expect(await store.list('a/1')).toEqual([{ path: 'a/10', bytes: 4 }]);
+      expect(await store.list('a/1')).toMatchObject([{ path: 'a/10', bytes: 4 }]);
+    });
+
+    it('says when objects were written, so that old ones can be told from new ones', async () => {
+      const store = await fresh();
+      await store.put('first', text('x'));
+      await new Promise((done) => setTimeout(done, 1_100));
+      await store.put('second', text('x'));
+      const [first, second] = await store.list('');
+      expect(second!.modifiedAt.getTime()).toBeGreaterThan(first!.modifiedAt.getTime());
+      expect(Math.abs(second!.modifiedAt.getTime() - Date.now())).toBeLessThan(60_000);
+    });
+
+    it('knows writes that never ended, which are no objects, and throws away the one that is named', async () => {
+      const uri = await freshUri();
+      const store = openStore(uri);
+      await store.put('stage/key/whole', text('whole'));
+      expect(await store.listUnfinished()).toEqual([]);
+      await beginWrite(uri, 'stage/key', 70_000);
+      await beginWrite(uri, 'stage/other', 50);
+      const writes = await store.listUnfinished();
+      expect(writes.map(({ path, bytes }) => [path.split('/').slice(0, 2).join('/'), bytes])).toEqual([['stage/key', 70_000], ['stage/other', 50]]);
+      for (const { modifiedAt } of writes) expect(Math.abs(modifiedAt.getTime() - Date.now())).toBeLessThan(60_000);
+      expect((await store.list('')).map(({ path }) => path)).toEqual(['stage/key/whole']);
+
+      await store.deleteUnfinished(writes[0]!);
+      await store.deleteUnfinished(writes[0]!);
+      expect(await store.listUnfinished()).toEqual([writes[1]]);
+      expect(await store.get('stage/key/whole')).toEqual(text('whole'));
     });
 
     it('deletes one object, or all below a prefix, and can write there again', async () => {

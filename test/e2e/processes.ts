@@ -1,14 +1,13 @@
 // A whole saeflow on this machine as separate real processes that a test can kill: Temporal server, worker, and the
 // compute processes the worker owns. What dies is started again, as the CLI's supervisor or a container runtime would.
 import { fork, type ChildProcess } from 'node:child_process';
-import { randomInt } from 'node:crypto';
-import { openSync, readFileSync } from 'node:fs';
-import { createServer } from 'node:net';
+import { openSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { join } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Client, Connection } from '@temporalio/client';
+import { childrenOf, killHard, quietPort } from '../../chaos/processes.ts';
 import { resolveTemporal } from '../../setup/temporal.ts';
 import { startTemporalServer, type TemporalServer } from '../../workers/temporalServer.ts';
 
@@ -54,8 +53,7 @@ export class Processes {
   async kill(victim: Victim): Promise<number> {
     const pid = this.pidOf(victim);
     if (pid === undefined) throw new Error(`no ${victim} is running`);
-    process.kill(pid, 'SIGKILL');
-    while (isRunning(pid)) await sleep(20);
+    await killHard(pid);
     if (victim === 'server') await this.startServer();
     if (victim === 'worker') await this.startWorker();
     return pid;
@@ -65,15 +63,11 @@ export class Processes {
   pidOf(victim: Victim): number | undefined {
     if (victim === 'server') return this.server?.pid;
     if (victim === 'worker') return this.worker?.pid;
-    const children = childrenOf(this.worker!.pid!).filter((pid) => readFileSync(`/proc/${pid}/cmdline`, 'utf8').includes('workers/compute.ts'));
-    return children.at(-1);
+    return childrenOf(this.worker!.pid!, 'workers/compute.ts').at(-1);
   }
 
   async stop(): Promise<void> {
-    if (this.worker?.exitCode === null) {
-      this.worker.kill('SIGKILL');
-      while (isRunning(this.worker.pid!)) await sleep(20);
-    }
+    if (this.worker?.exitCode === null) await killHard(this.worker.pid!);
     await this.server?.stop();
   }
 
@@ -87,30 +81,5 @@ export class Processes {
     const env = { ...process.env, TEMPORAL_ADDRESS: this.server!.address, SAEFLOW_STORE: this.storeDir };
     this.worker = fork(workerModule, { cwd: this.folder, execArgv: ['--import', tsx], env, stdio: ['ignore', log, log, 'ipc'] });
     await sleep(0);
-  }
-}
-
-/** A free port below those the system hands out: nobody else takes it while the server is down. */
-async function quietPort(): Promise<number> {
-  for (;;) {
-    const port = randomInt(20_000, 32_000);
-    const server = createServer();
-    const free = await new Promise<boolean>((resolve) => server.once('error', () => resolve(false)).listen(port, '127.0.0.1', () => resolve(true)));
-    if (!free) continue;
-    await new Promise((resolve) => server.close(resolve));
-    return port;
-  }
-}
-
-function childrenOf(pid: number): number[] {
-  return readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').trim().split(' ').filter((text) => text !== '').map(Number);
-}
-
-function isRunning(pid: number): boolean {
-  try {
-    // a zombie is dead: its parent has only not asked yet
-    return !/^State:\s+[ZX]/m.test(readFileSync(`/proc/${pid}/status`, 'utf8'));
-  } catch {
-    return false;
   }
 }

@@ -1,4 +1,4 @@
-// Refreshes the histories beside it: `npx tsx test/replay/record.ts`. Run it after a change to workflows/ that is meant to
+// Refreshes the histories beside it: `npm run record-histories`. Run it after a change to workflows/ that is meant to
 // break replay (and raise the worker's build id then); if the change is not meant to, a failing replay test is right.
 import { writeFileSync } from 'node:fs';
 import { hostname } from 'node:os';
@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import type { WorkflowHandle } from '@temporalio/client';
 import type { TestWorkflowEnvironment } from '@temporalio/testing';
 import { taskQueues } from '../../schemas/progress.ts';
+import { formatHistory } from '../../workers/historyJson.ts';
 import { pauseSignal, resumeSignal, retryFailedShardsUpdate } from '../../workflows/messages.ts';
 import { freshSpec, idOf, startStage, until, untilState } from '../workflows/fixtures.ts';
 import { startTemporal } from '../workflows/temporalEnvironment.ts';
@@ -16,8 +17,8 @@ const environment = await startTemporal();
 const { client } = environment;
 
 async function save(name: string, handle: Pick<WorkflowHandle, 'fetchHistory'>): Promise<void> {
-  const json = JSON.stringify(await handle.fetchHistory(), null, 1);
-  writeFileSync(join(import.meta.dirname, `${name}.json`), `${json.replaceAll(`${process.pid}@${hostname()}`, 'worker')}\n`);
+  const json = formatHistory(await handle.fetchHistory());
+  writeFileSync(join(import.meta.dirname, `${name}.json`), json.replaceAll(`${process.pid}@${hostname()}`, 'worker'));
   console.log(`recorded ${name}`);
 }
 
