@@ -1,5 +1,5 @@
 // A store that counts the bytes that pass through it: what a job read and wrote is part of what it cost.
-import type { ArtifactStore, ListedObject, Stored } from './artifactStore.ts';
+import type { ArtifactStore, ListedObject, Stored, UnfinishedWrite } from './artifactStore.ts';
 
 /** Bytes read from a store and written to it. */
 export interface Traffic {
@@ -61,6 +61,14 @@ export class CountedStore implements ArtifactStore {
 
   deletePrefix(prefix: string): Promise<void> {
     return this.store.deletePrefix(prefix);
+  }
+
+  listUnfinished(): Promise<UnfinishedWrite[]> {
+    return this.store.listUnfinished();
+  }
+
+  deleteUnfinished(write: UnfinishedWrite): Promise<void> {
+    return this.store.deleteUnfinished(write);
   }
 
   private read(bytes: Uint8Array): Uint8Array {
