@@ -1,7 +1,7 @@
 // A byte-level BPE tokenizer put together from its tables: split, look the piece up, else merge its bytes. Free of Node,
 // so that a page may tokenize what its reader types.
 import { ABSENT, type ByteMap } from './byteMap.ts';
-import { BytePairMerger, type PairTable } from './bytePairs.ts';
+import type { BytePairMerger } from './bytePairs.ts';
 import { gpt2PieceEnd } from './gpt2Split.ts';
 import { CACHED_PIECE_BYTES, PieceCache } from './pieceCache.ts';
 import { tokenText } from './tokenText.ts';
@@ -27,9 +27,7 @@ export interface TokenizerTables {
   /** The bytes of each id. */
   readonly tokens: readonly Uint8Array[];
   readonly eot: number;
-  /** The token of each byte [256]. */
-  readonly byteIds: Int32Array;
-  readonly pairs: PairTable;
+  readonly merger: BytePairMerger;
   /** Pieces that are a token as they are, whatever merging would make of them. */
   readonly wholes?: ByteMap;
   /** Whether GPT-2's pattern splits the texts. */
@@ -47,7 +45,6 @@ const SMALLEST_BUFFER = 2 ** 16;
 export class ByteLevelTokenizer implements Tokenizer {
   readonly vocabSize: number;
   readonly eot: number;
-  private readonly merger: BytePairMerger;
   private readonly cache = new PieceCache();
   private utf8 = new Uint8Array(SMALLEST_BUFFER);
   private ids = new Uint32Array(SMALLEST_BUFFER);
@@ -56,7 +53,6 @@ export class ByteLevelTokenizer implements Tokenizer {
   constructor(private readonly tables: TokenizerTables) {
     this.vocabSize = tables.tokens.length;
     this.eot = tables.eot;
-    this.merger = new BytePairMerger(tables.pairs, tables.byteIds);
   }
 
   encode(text: string): Uint16Array | Uint32Array {
@@ -119,7 +115,7 @@ export class ByteLevelTokenizer implements Tokenizer {
   /** Writes the ids of a piece after the others; returns where they end. */
   private encodePiece(start: number, end: number): number {
     const whole = this.tables.wholes?.get(this.utf8, start, end) ?? ABSENT;
-    if (whole === ABSENT) return this.merger.merge(this.utf8, start, end, this.ids, this.length);
+    if (whole === ABSENT) return this.tables.merger.merge(this.utf8, start, end, this.ids, this.length);
     this.ids[this.length] = whole;
     return this.length + 1;
   }

@@ -2,49 +2,52 @@
 // until no pair has a rank. Words are short and merged in place by looking through them again and again; a long piece
 // (base64, DNA, ruled lines) takes a heap, O(n log n), where the former would take hours for a megabyte.
 
-/** A pair is its left id + 1 (0 is a free slot), its right id, its rank, and the id of both together. */
-const PAIR = 4;
-const RIGHT = 1;
-const RANK = 2;
-const ID = 3;
 const NONE = -1;
+const FREE = -1;
+/** Ids are below it, so that a pair of them is an exact double. */
+const MAX_IDS = 2 ** 21;
 
 /** Which pairs of tokens become one, and in which order. */
 export class PairTable {
-  private readonly pairs: Int32Array;
+  private readonly keys: Float64Array;
+  private readonly ranks: Int32Array;
   private readonly mask: number;
+  private readonly idOfRank: Int32Array;
 
-  /** Room for `maxPairs` pairs. Ranks are below 2 ** 21. */
-  constructor(maxPairs: number) {
-    const slots = 2 ** Math.ceil(Math.log2(1.5 * Math.max(2, maxPairs)));
-    this.pairs = new Int32Array(PAIR * slots);
+  /** Room for `maxPairs` pairs of ranks below `maxRanks`. Ids and ranks are below 2 ** 21. */
+  constructor(maxPairs: number, maxRanks: number) {
+    const slots = 2 ** Math.ceil(Math.log2(2 * Math.max(2, maxPairs)));
+    this.keys = new Float64Array(slots).fill(FREE);
+    this.ranks = new Int32Array(slots);
     this.mask = slots - 1;
+    this.idOfRank = new Int32Array(maxRanks);
   }
 
-  /** Adds a pair; of two with the same tokens the last counts. */
+  /** Adds a pair that makes `id`; all pairs of a rank make the same one. Of two with the same tokens the last counts. */
   set(left: number, right: number, rank: number, id: number): void {
-    const { pairs, mask } = this;
+    const { keys, mask } = this;
+    const key = left * MAX_IDS + right;
     let slot = slotOf(left, right) & mask;
-    while (pairs[PAIR * slot] !== 0 && !(pairs[PAIR * slot] === left + 1 && pairs[PAIR * slot + RIGHT] === right)) slot = (slot + 1) & mask;
-    pairs.set([left + 1, right, rank, id], PAIR * slot);
+    while (keys[slot] !== FREE && keys[slot] !== key) slot = (slot + 1) & mask;
+    keys[slot] = key;
+    this.ranks[slot] = rank;
+    this.idOfRank[rank] = id;
   }
 
-  /** Where the pair is, for rankAt and idAt; −1 if these tokens do not become one. */
-  find(left: number, right: number): number {
-    const { pairs, mask } = this;
+  /** The pair's rank; −1 if these tokens do not become one. */
+  rankOf(left: number, right: number): number {
+    const { keys, mask } = this;
+    const key = left * MAX_IDS + right;
     for (let slot = slotOf(left, right) & mask; ; slot = (slot + 1) & mask) {
-      const found = pairs[PAIR * slot]!;
-      if (found === 0) return NONE;
-      if (found === left + 1 && pairs[PAIR * slot + RIGHT] === right) return slot;
+      const found = keys[slot]!;
+      if (found === key) return this.ranks[slot]!;
+      if (found === FREE) return NONE;
     }
   }
 
-  rankAt(slot: number): number {
-    return this.pairs[PAIR * slot + RANK]!;
-  }
-
-  idAt(slot: number): number {
-    return this.pairs[PAIR * slot + ID]!;
+  /** What the pairs of a rank become. */
+  idOf(rank: number): number {
+    return this.idOfRank[rank]!;
   }
 }
 
@@ -57,17 +60,22 @@ function slotOf(left: number, right: number): number {
 const SHORT_PIECE_BYTES = 128;
 const NO_RANK = 2 ** 31 - 1;
 
-/** Bytes to tokens. */
+/** Bytes to tokens. Its tables are large and its memory is only in use while it merges: one serves many tokenizers. */
 export class BytePairMerger {
-  /** Of the pair that begins at each token of a short piece. */
+  /** Of each pair of bytes: nearly half of all look-ups are for these. */
+  private readonly byteRanks = new Int32Array(2 ** 16);
+  /** Of the pair that begins at each offset of a short piece; NO_RANK where no token begins. */
   private readonly ranks = new Int32Array(SHORT_PIECE_BYTES);
-  private readonly merged = new Int32Array(SHORT_PIECE_BYTES);
+  private readonly next = new Int32Array(SHORT_PIECE_BYTES);
+  private readonly previous = new Int32Array(SHORT_PIECE_BYTES);
 
   /** `byteIds` [256]: the token of each byte. */
   constructor(
     private readonly pairs: PairTable,
     private readonly byteIds: Int32Array,
-  ) {}
+  ) {
+    for (let pair = 0; pair < 2 ** 16; pair++) this.byteRanks[pair] = this.rank(byteIds[pair >> 8]!, byteIds[pair & 0xff]!);
+  }
 
   /**
    * Writes the tokens of bytes[start, end) to into[at …], which has room for as many tokens as there are bytes.
@@ -77,35 +85,49 @@ export class BytePairMerger {
   merge(bytes: Uint8Array, start: number, end: number, into: Uint32Array, at: number): number {
     const length = end - start;
     for (let offset = 0; offset < length; offset++) into[at + offset] = this.byteIds[bytes[start + offset]!]!;
-    return length <= SHORT_PIECE_BYTES ? this.mergeShort(into, at, length) : this.mergeLong(into, at, length);
+    return length <= SHORT_PIECE_BYTES ? this.mergeShort(bytes, start, into, at, length) : this.mergeLong(into, at, length);
   }
 
-  private mergeShort(ids: Uint32Array, at: number, length: number): number {
-    const { ranks, merged } = this;
-    for (let i = 0; i + 1 < length; i++) this.rank(ids, at, i);
-    let count = length;
-    while (count > 1) {
-      let best = 0;
-      for (let i = 1; i + 1 < count; i++) if (ranks[i]! < ranks[best]!) best = i;
-      if (ranks[best] === NO_RANK) break;
-      ids[at + best] = merged[best]!;
-      count--;
-      for (let i = best + 1; i < count; i++) {
-        ids[at + i] = ids[at + i + 1]!;
-        ranks[i] = ranks[i + 1]!;
-        merged[i] = merged[i + 1]!;
-      }
-      if (best > 0) this.rank(ids, at, best - 1);
-      if (best + 1 < count) this.rank(ids, at, best);
+  private mergeShort(bytes: Uint8Array, start: number, ids: Uint32Array, at: number, length: number): number {
+    const { pairs, byteRanks, ranks, next, previous } = this;
+    const last = length - 1;
+    for (let offset = 0; offset < length; offset++) {
+      next[offset] = offset + 1;
+      previous[offset] = offset - 1;
+      ranks[offset] = offset < last ? byteRanks[(bytes[start + offset]! << 8) | bytes[start + offset + 1]!]! : NO_RANK;
     }
-    return at + count;
+    for (;;) {
+      let best = 0;
+      let bestRank = NO_RANK;
+      for (let offset = 0; offset < last; offset++) {
+        const rank = ranks[offset]!;
+        if (rank < bestRank) {
+          bestRank = rank;
+          best = offset;
+        }
+      }
+      if (bestRank === NO_RANK) break;
+      const merged = pairs.idOf(bestRank);
+      const right = next[best]!;
+      const after = next[right]!;
+      ids[at + best] = merged;
+      ranks[right] = NO_RANK;
+      next[best] = after;
+      if (after < length) {
+        previous[after] = best;
+        ranks[best] = this.rank(merged, ids[at + after]!);
+      } else ranks[best] = NO_RANK;
+      const before = previous[best]!;
+      if (before >= 0) ranks[before] = this.rank(ids[at + before]!, merged);
+    }
+    let end = at;
+    for (let offset = 0; offset < length; offset = next[offset]!) ids[end++] = ids[at + offset]!;
+    return end;
   }
 
-  /** Looks up the pair of the tokens i and i + 1. */
-  private rank(ids: Uint32Array, at: number, i: number): void {
-    const slot = this.pairs.find(ids[at + i]!, ids[at + i + 1]!);
-    this.ranks[i] = slot === NONE ? NO_RANK : this.pairs.rankAt(slot);
-    this.merged[i] = slot === NONE ? 0 : this.pairs.idAt(slot);
+  private rank(left: number, right: number): number {
+    const rank = this.pairs.rankOf(left, right);
+    return rank === NONE ? NO_RANK : rank;
   }
 
   private mergeLong(ids: Uint32Array, at: number, length: number): number {
@@ -113,24 +135,23 @@ export class BytePairMerger {
     // Tokens are a doubly linked list over the offsets where they begin; those merged away have next = NONE.
     const next = Int32Array.from({ length }, (_, offset) => offset + 1);
     const previous = Int32Array.from({ length }, (_, offset) => offset - 1);
-    const findPair = (offset: number) => (next[offset]! < length ? pairs.find(ids[at + offset]!, ids[at + next[offset]!]!) : NONE);
+    const rankAt = (offset: number) => (next[offset]! < length ? pairs.rankOf(ids[at + offset]!, ids[at + next[offset]!]!) : NONE);
 
     // Keys order by rank, then by offset: the leftmost pair of the lowest rank comes first.
     const heap = new MinHeap();
     const push = (offset: number) => {
-      const slot = findPair(offset);
-      if (slot !== NONE) heap.push(pairs.rankAt(slot) * OFFSETS + offset);
+      const rank = rankAt(offset);
+      if (rank !== NONE) heap.push(rank * OFFSETS + offset);
     };
     for (let offset = 0; offset < length - 1; offset++) push(offset);
 
     for (let key = heap.pop(); key !== undefined; key = heap.pop()) {
       const offset = key % OFFSETS;
-      if (next[offset] === NONE) continue;
-      const slot = findPair(offset);
-      if (slot === NONE || pairs.rankAt(slot) !== Math.floor(key / OFFSETS)) continue;
+      const rank = Math.floor(key / OFFSETS);
+      if (next[offset] === NONE || rankAt(offset) !== rank) continue;
       const right = next[offset]!;
       const after = next[right]!;
-      ids[at + offset] = pairs.idAt(slot);
+      ids[at + offset] = pairs.idOf(rank);
       next[offset] = after;
       next[right] = NONE;
       if (after < length) previous[after] = offset;

@@ -6,7 +6,7 @@ import { createRequire } from 'node:module';
 import { UserError } from '../schemas/errors.ts';
 import { ABSENT, ByteMap } from './byteMap.ts';
 import { ByteLevelTokenizer, type Tokenizer, type TokenizerTables } from './byteLevelTokenizer.ts';
-import { PairTable } from './bytePairs.ts';
+import { BytePairMerger, PairTable } from './bytePairs.ts';
 
 export type { Tokenizer } from './byteLevelTokenizer.ts';
 
@@ -57,10 +57,10 @@ export function tablesOf(ranked: readonly Uint8Array[]): TokenizerTables {
       if (right !== ABSENT) pairs.push([left, right, id]);
     }
   });
-  const table = new PairTable(pairs.length);
+  const table = new PairTable(pairs.length, ranked.length);
   for (const [left, right, id] of pairs) table.set(left, right, id, id);
   const byteIds = Int32Array.from({ length: 256 }, (_, byte) => wholes.get(Uint8Array.of(byte), 0, 1));
-  return { tokens: [...ranked, new TextEncoder().encode(END_OF_TEXT)], eot: ranked.length, byteIds, pairs: table, wholes, gpt2Split: true };
+  return { tokens: [...ranked, new TextEncoder().encode(END_OF_TEXT)], eot: ranked.length, merger: new BytePairMerger(table, byteIds), wholes, gpt2Split: true };
 }
 
 let gpt2: readonly Uint8Array[] | undefined;

@@ -7,7 +7,7 @@ import { z } from 'zod';
 import { UserError } from '../schemas/errors.ts';
 import { ByteMap } from './byteMap.ts';
 import { ByteLevelTokenizer, type Tokenizer, type TokenizerTables } from './byteLevelTokenizer.ts';
-import { PairTable } from './bytePairs.ts';
+import { BytePairMerger, PairTable } from './bytePairs.ts';
 import { splitPattern } from './splitPattern.ts';
 import { escaped, textCutter } from './textCuts.ts';
 
@@ -116,16 +116,17 @@ function requireKnownIds(added: readonly { id: number; content: string }[], voca
   });
 }
 
-function mergesOf({ model }: TokenizerFile, vocab: ReadonlyMap<string, number>, refuse: Refuse): Pick<TokenizerTables, 'byteIds' | 'pairs' | 'wholes'> {
+function mergesOf({ model }: TokenizerFile, vocab: ReadonlyMap<string, number>, refuse: Refuse): Pick<TokenizerTables, 'merger' | 'wholes'> {
   const byteIds = Int32Array.from({ length: 256 }, (_, byte) => vocab.get(characterOfByte[byte]!) ?? refuse(`model.vocab: the byte 0x${byte.toString(16).padStart(2, '0')} (${JSON.stringify(characterOfByte[byte])}) is no token`));
-  const pairs = new PairTable(model.merges.length);
+  const pairs = new PairTable(model.merges.length, model.merges.length);
   model.merges.forEach((merge, rank) => {
     const [left, right, more] = typeof merge === 'string' ? merge.split(' ') : merge;
     const ids = [left, right, `${left}${right}`].map((token) => (token === undefined ? undefined : vocab.get(token)));
     if (more !== undefined || ids.includes(undefined)) refuse(`model.merges.${rank}: ${JSON.stringify(merge)} is not two tokens that make a third`);
     pairs.set(ids[0]!, ids[1]!, rank, ids[2]!);
   });
-  return model.ignore_merges === true ? { byteIds, pairs, wholes: wholesOf(vocab) } : { byteIds, pairs };
+  const merger = new BytePairMerger(pairs, byteIds);
+  return model.ignore_merges === true ? { merger, wholes: wholesOf(vocab) } : { merger };
 }
 
 function wholesOf(vocab: ReadonlyMap<string, number>): ByteMap {
