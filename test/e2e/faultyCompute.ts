@@ -4,11 +4,7 @@ import { readFileSync } from 'node:fs';
 import type { Job } from '../../schemas/jobs.ts';
 import { serveJobs } from '../../workers/jobServer.ts';
 import { realJobs } from '../../workers/realJobs.ts';
-
-/** `{"sampleShard/2": "crash"}` */
-export type Faults = Record<string, 'crash' | 'hang'>;
-/** Environment variable that names the file. */
-export const faultsVariable = 'SAEFLOW_TEST_FAULTS';
+import { faultsVariable, type Faults } from './faults.ts';
 
 function meetFault(job: Job): void {
   const faults = JSON.parse(readFileSync(process.env[faultsVariable]!, 'utf8')) as Faults;
