@@ -177,6 +177,7 @@ async function scheduleLines({ client, uiUrl, namespace }: Temporal, description
     ['run', config === undefined ? JSON.stringify(action.args?.[0] ?? {}) : `${config.name} (${configHash(config).slice(0, 12)}), corpus ${config.corpus.paths.join(' ')}`],
     ['policy', `overlap ${overlapName(policies.overlap)}, catch-up window ${formatDuration(policies.catchupWindow / 1_000)}, ${policies.pauseOnFailure ? 'pauses itself when a run fails' : 'goes on when a run fails'}`],
     ...(uiUrl === undefined ? [] : [['Temporal UI', `${uiUrl.replace(/\/$/, '')}/namespaces/${namespace}/schedules/${encodeURIComponent(scheduleId)}`]]),
+    ...(next.length === 0 ? [['next', 'never: no such time comes']] : []),
     ...next.map((time, index) => [index === 0 ? (description.state.paused ? 'would be' : 'next') : '', time]),
     ...(runs.length === 0 ? [['last runs', 'none yet']] : runs.map((run, index) => [index === 0 ? 'last runs' : '', `${describeInstant(run.takenAt, spec.timezone)}  ${runText(run)}`])),
     ...skipped.map((text) => ['', text]),
