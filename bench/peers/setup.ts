@@ -30,6 +30,12 @@ export const tokenizerPeers: Peers = {
   downloadBytes: 20e6,
   installedBytes: 80e6,
 };
+export const readerPeers: Peers = {
+  requirements: fileURLToPath(new URL('./requirements-readers.txt', import.meta.url)),
+  what: 'pyarrow, polars, DuckDB',
+  downloadBytes: 160e6,
+  installedBytes: 520e6,
+};
 /** NumPy 2.4 needs it. */
 const oldestPython = [3, 11] as const;
 

@@ -1,0 +1,83 @@
+// Writing activation shards: float32 vectors to half precision, Parquet, SHA-256 and a durable object, against writing
+// the same bytes raw, on a disk, in memory and on S3. Then whether others read what we write, and how fast.
+import { mkdtemp, rm } from 'node:fs/promises';
+import { createServer, type AddressInfo } from 'node:net';
+import { existsSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { ensureS3Server, startS3Process } from '../setup/s3Server.ts';
+import { chosen, failureNotes, type Bench, type BenchOutcome, type BenchSettings } from './bench.ts';
+import { compare } from './result.ts';
+import { alternate, requireSame, type Measured } from './rounds.ts';
+import { oursCommand } from './side.ts';
+
+/** A third of a gigabyte in float32: several parts of a multipart upload. */
+const shape = { rows: 163_840, d: 512 };
+
+interface Place {
+  name: string;
+  goal?: number;
+  use(run: (store: string, env: NodeJS.ProcessEnv) => Promise<void>): Promise<void>;
+}
+
+const places: Place[] = [
+  { name: 'write a shard to a folder on the disk', goal: 0.8, use: (run) => inFolder(tmpdir(), run) },
+  { name: 'write a shard to S3 (versitygw)', goal: 0.8, use: onS3 },
+  // Nothing to wait for: what is left is processor time, hashing most of it.
+  { name: 'write a shard to a folder in memory', use: (run) => inFolder('/dev/shm', run) },
+];
+
+export const shards: Bench = {
+  summary: 'activation shards written, conversion and hash included, against writing the same bytes raw: disk, S3, memory',
+  run,
+};
+
+async function run({ threads, rounds, only, log }: BenchSettings): Promise<BenchOutcome> {
+  const outcome: BenchOutcome = { cases: [], notes: [], backend: `Node ${process.versions.node}` };
+  for (const { name, goal, use } of chosen(places, only)) {
+    if (name.includes('memory') && !existsSync('/dev/shm')) continue;
+    log(name);
+    await use(async (store, env) => {
+      const command = (mode: 'shard' | 'raw') => ({ ...oursCommand('shards', { ...shape, mode, store }, threads, env), name: mode });
+      const { measured, failures } = await alternate([command('shard'), command('raw')], { rounds, warmups: 1, steps: 1 }, log);
+      const [ours, raw] = measured as [Measured, Measured?];
+      outcome.notes.push(...failureNotes(name, failures));
+      if (raw === undefined) return;
+      requireSame(ours, raw, 'bytes', 0);
+      const megabytes = ours.values[0]!['bytes']! / 1e6;
+      const speed = (ms: number) => `${Math.round((megabytes / ms) * 1_000)} MB/s`;
+      outcome.notes.push(`${name}: ${speed(ours.ms)} of file, ${speed(ours.ms / 2)} of float32, against ${speed(raw.ms)} raw; peak memory ${Math.round(ours.peakRssBytes / 1e6)} MB`);
+      outcome.cases.push(compare(name, 'ms', ours.ms, raw.ms, raw.version, goal === undefined ? {} : { goal, note: `${Math.round(megabytes)} MB` }));
+    });
+  }
+  return outcome;
+}
+
+async function inFolder(parent: string, run: (store: string, env: NodeJS.ProcessEnv) => Promise<void>): Promise<void> {
+  const folder = await mkdtemp(join(parent, 'saeflow-bench-'));
+  try {
+    await run(folder, process.env);
+  } finally {
+    await rm(folder, { recursive: true, force: true });
+  }
+}
+
+async function onS3(run: (store: string, env: NodeJS.ProcessEnv) => Promise<void>): Promise<void> {
+  const binary = await ensureS3Server();
+  const folder = await mkdtemp(join(tmpdir(), 'saeflow-bench-'));
+  const server = await startS3Process(binary, { folder, bucket: 'bench', port: await freePort() });
+  try {
+    await run('s3://bench/store', { ...process.env, ...server.env });
+  } finally {
+    await server.stop();
+    await rm(folder, { recursive: true, force: true });
+  }
+}
+
+async function freePort(): Promise<number> {
+  const probe = createServer();
+  await new Promise<void>((done) => probe.listen(0, '127.0.0.1', done));
+  const { port } = probe.address() as AddressInfo;
+  await new Promise((done) => probe.close(done));
+  return port;
+}
