@@ -6,10 +6,12 @@ import { float16 } from './float16.ts';
 import { memory } from './memory.ts';
 import { orchestration } from './orchestration.ts';
 import { parity } from './parity.ts';
+import { reader } from './reader.ts';
 import { saeStep } from './saeStep.ts';
 import { sample } from './sample.ts';
+import { shards } from './shards.ts';
 import { startup } from './startup.ts';
 import { tokenize } from './tokenize.ts';
 import { transformerStep } from './transformerStep.ts';
 
-export const benches: Record<BenchName, Bench> = { 'transformer-step': transformerStep, 'sae-step': saeStep, sample, tokenize, startup, memory, fanout, orchestration, parity, float16 };
+export const benches: Record<BenchName, Bench> = { 'transformer-step': transformerStep, 'sae-step': saeStep, sample, tokenize, shards, reader, startup, memory, fanout, orchestration, parity, float16 };

@@ -6,9 +6,10 @@ import { existsSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { ensureS3Server, startS3Process } from '../setup/s3Server.ts';
-import { chosen, failureNotes, type Bench, type BenchOutcome, type BenchSettings } from './bench.ts';
+import { chosen, failureNotes, withFolder, type Bench, type BenchOutcome, type BenchSettings } from './bench.ts';
 import { compare } from './result.ts';
 import { alternate, requireSame, type Measured } from './rounds.ts';
+import { readShards } from './shardReading.ts';
 import { oursCommand } from './side.ts';
 
 /** A third of a gigabyte in float32: several parts of a multipart upload. */
@@ -28,11 +29,12 @@ const places: Place[] = [
 ];
 
 export const shards: Bench = {
-  summary: 'activation shards written, conversion and hash included, against writing the same bytes raw: disk, S3, memory',
+  summary: 'activation shards written (conversion, hash) against the same bytes raw: disk, S3, memory; read against pyarrow; what others find in them',
   run,
 };
 
-async function run({ threads, rounds, only, log }: BenchSettings): Promise<BenchOutcome> {
+async function run(settings: BenchSettings): Promise<BenchOutcome> {
+  const { threads, rounds, only, log } = settings;
   const outcome: BenchOutcome = { cases: [], notes: [], backend: `Node ${process.versions.node}` };
   for (const { name, goal, use } of chosen(places, only)) {
     if (name.includes('memory') && !existsSync('/dev/shm')) continue;
@@ -49,6 +51,10 @@ async function run({ threads, rounds, only, log }: BenchSettings): Promise<Bench
       outcome.notes.push(`${name}: ${speed(ours.ms)} of file, ${speed(ours.ms / 2)} of float32, against ${speed(raw.ms)} raw; peak memory ${Math.round(ours.peakRssBytes / 1e6)} MB`);
       outcome.cases.push(compare(name, 'ms', ours.ms, raw.ms, raw.version, goal === undefined ? {} : { goal, note: `${Math.round(megabytes)} MB` }));
     });
+  }
+  for (const { name } of chosen([{ name: 'read a shard from the disk' }], only)) {
+    log(name);
+    await withFolder((folder) => readShards(name, folder, shape, settings, outcome));
   }
   return outcome;
 }

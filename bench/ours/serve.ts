@@ -11,7 +11,7 @@ export interface StepOutcome {
 }
 
 /** Serves `step`, which computes on `backend`. */
-export async function serveSide(backend: Pick<LoadedBackend, 'name' | 'tensorflowVersion' | 'threads'>, step: (index: number) => StepOutcome | Promise<StepOutcome>): Promise<void> {
+export async function serveSide(backend: Pick<LoadedBackend, 'tensorflowVersion' | 'threads'> & { name: string }, step: (index: number) => StepOutcome | Promise<StepOutcome>): Promise<void> {
   await serve({ version: `${backend.name} ${backend.tensorflowVersion}`, threads: backend.threads }, step);
 }
 
