@@ -4,7 +4,7 @@ import { z } from 'zod';
 import { readManifest, readSpec, refOf, writeManifest } from '../data/artifact.ts';
 import { commitFiles, deleteWork } from '../data/commit.ts';
 import { spentOn } from '../data/spent.ts';
-import { MAX_BAD_LINES, type ArtifactRef, type Manifest } from '../schemas/artifact.ts';
+import type { ArtifactRef, Manifest } from '../schemas/artifact.ts';
 import { artifactId, stageVersions } from '../schemas/stages.ts';
 import { readComputer } from './computer.ts';
 import type { ActivityDeps } from './deps.ts';
@@ -28,10 +28,9 @@ export async function commitStage({ store, machine }: ActivityDeps, { artifact, 
 
   async function write(): Promise<Manifest> {
     const { config, inputs } = await readSpec(store, artifact);
-    const { files, metrics, receipts } = await commitFiles(store, artifact);
+    const { files, metrics, badLines, receipts } = await commitFiles(store, artifact);
     const computer = await readComputer(store, artifact);
     const { device, ...spent } = spentOn(receipts);
-    const badLines = receipts.flatMap((receipt) => receipt.badLines ?? []).slice(0, MAX_BAD_LINES);
     return writeManifest(store, {
       stage: artifact.stage,
       stageVersion: stageVersions[artifact.stage],
@@ -41,7 +40,7 @@ export async function commitStage({ store, machine }: ActivityDeps, { artifact, 
       files,
       shards: { total: shards, skipped: skippedShards },
       metrics,
-      ...(badLines.length > 0 ? { badLines } : {}),
+      badLines,
       provenance: {
         codeVersion: machine.codeVersion,
         machine: computer?.machine ?? machine.machine,

@@ -1,6 +1,6 @@
 // What a finished stage consists of: the files its receipts name, and what is put together from them once all are
 // there. The caller writes the manifest from this, last.
-import type { FileEntry, Receipt } from '../schemas/artifact.ts';
+import { MAX_BAD_LINES, type BadLine, type FileEntry, type Receipt } from '../schemas/artifact.ts';
 import { UserError } from '../schemas/errors.ts';
 import type { ArtifactId, SpecOf } from '../schemas/stages.ts';
 import { artifactPath, listReceipts, readSpec, readVerified } from './artifact.ts';
@@ -13,6 +13,8 @@ import { tokenizerFiles } from './tokenizerFile.ts';
 export interface Finished {
   files: FileEntry[];
   metrics: Record<string, number>;
+  /** Of tokens: the first lines of the corpus that were left out, if there were any. */
+  badLines: BadLine[] | undefined;
   receipts: Receipt[];
 }
 
@@ -27,7 +29,8 @@ export async function commitFiles(store: ArtifactStore, id: ArtifactId): Promise
   if (receipts.length === 0) throw new UserError(`${id.stage}/${id.key}: nothing was made, there are no receipts`, 'Run the stage again.');
   const files = receipts.flatMap((receipt) => receipt.files).filter(({ path }) => !path.startsWith('work/'));
   const whole = await finish(store, id, spec, receipts);
-  return { files: [...files, ...(whole.files ?? [])], metrics: whole.metrics, receipts };
+  const badLines = receipts.flatMap((receipt) => receipt.badLines ?? []).slice(0, MAX_BAD_LINES);
+  return { files: [...files, ...(whole.files ?? [])], metrics: whole.metrics, badLines: badLines.length > 0 ? badLines : undefined, receipts };
 }
 
 interface Whole {

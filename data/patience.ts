@@ -12,6 +12,8 @@ export interface Patience {
   readonly maxPauseMs: number;
   /** Without an answer or a byte for so long, a connection counts as broken. */
   readonly idleMs: number;
+  /** Told as bytes come: a long download is no hang. */
+  readonly onBytes?: (bytes: number) => void;
 }
 
 /** Two minutes without a byte; then Temporal's retries go on, on this worker or another. */
@@ -68,6 +70,7 @@ export async function* readResumably(open: (start: number) => Promise<AsyncItera
         const bytes = Buffer.from(chunk.buffer, chunk.byteOffset, Math.min(chunk.byteLength, end - at));
         at += bytes.length;
         if (bytes.length > 0) failures = 0;
+        patience.onBytes?.(bytes.length);
         yield bytes;
         if (at === end) return;
       }

@@ -47,7 +47,7 @@ export async function runStage(store: ArtifactStore, spec: StageSpec, options: I
     for (const shard of shards) await run({ kind: 'readFeaturesShard', ...common, shard });
     for (let block = 0; block < plan.blocks; block++) await run({ kind: 'writeFeaturesBlock', ...common, block });
   }
-  const { files, metrics, receipts } = await commitFiles(store, artifact);
+  const { files, metrics, badLines, receipts } = await commitFiles(store, artifact);
   const manifest = await writeManifest(store, {
     stage: spec.stage,
     stageVersion: stageVersions[spec.stage],
@@ -57,6 +57,7 @@ export async function runStage(store: ArtifactStore, spec: StageSpec, options: I
     files,
     shards: { total: receipts.length, skipped: [] },
     metrics,
+    badLines,
     provenance: { codeVersion: 'in-process', machine: hostname(), backend: 'tensorflow', threads: 2, node: process.version, createdAt: new Date(0).toISOString(), ...spentOn(receipts) },
   });
   await deleteWork(store, artifact);

@@ -3,6 +3,7 @@
 import { artifactPath } from '../data/artifact.ts';
 import { corpusShard } from '../data/corpusShards.ts';
 import { emptyReadStats, readDocuments, type Document } from '../data/documents.ts';
+import { defaultPatience } from '../data/patience.ts';
 import { decodeTokens, encodeTokenShard } from '../data/tokenShard.ts';
 import { openTokenizer } from '../data/tokenizerFile.ts';
 import type { FileEntry, Receipt } from '../schemas/artifact.ts';
@@ -10,6 +11,8 @@ import { UserError } from '../schemas/errors.ts';
 import type { ArtifactId } from '../schemas/stages.ts';
 import { specOf } from '../data/inputs.ts';
 import { breathe, StoppedError, type JobContext } from './context.ts';
+
+const signOfLifeBytes = 8 * 2 ** 20;
 
 /** Tokenizes shard `shard` of the plan. Throws UserError for a corpus that can't be read. */
 export async function tokenizeShard(id: ArtifactId, shard: number, context: JobContext): Promise<Receipt> {
@@ -21,7 +24,9 @@ export async function tokenizeShard(id: ArtifactId, shard: number, context: JobC
   if (part === undefined) throw new UserError(`shard ${shard} is not in the plan of ${plan.length} shards`, 'Use a shard number below that.');
   const stats = emptyReadStats();
   const tokenizer = await openTokenizer(store, id, config.tokenize);
-  const documents = withProgress(readDocuments(part, config.corpus, stats), part.bytes, context);
+  const progress = new Progress(part.bytes, context);
+  const patience = { ...defaultPatience, onBytes: (bytes: number) => progress.arrived(bytes) };
+  const documents = withProgress(readDocuments(part, { ...config.corpus, patience }, stats), progress, context);
   const encoded = await encodeTokenShard(documents, tokenizer, config.tokenize);
 
   const name = `shards/${String(shard).padStart(5, '0')}`;
@@ -41,13 +46,38 @@ export async function tokenizeShard(id: ArtifactId, shard: number, context: JobC
   return { shard, files, metrics, ...badLines, seconds: (performance.now() - started) / 1000, device: 'cpu' };
 }
 
-async function* withProgress(documents: AsyncIterable<Document>, totalBytes: number, context: JobContext): AsyncGenerator<Document> {
-  let bytes = 0;
+/** How far a shard is, in bytes of text. */
+class Progress {
+  private textBytes = 0;
+  private silentBytes = 0;
+
+  constructor(
+    private readonly totalBytes: number,
+    private readonly context: JobContext,
+  ) {}
+
+  read(textBytes: number): void {
+    this.textBytes += textBytes;
+  }
+
+  /** A file fetched whole gives no document until it is there; who watches must not take that for a hang. */
+  arrived(bytes: number): void {
+    this.silentBytes += bytes;
+    if (this.silentBytes >= signOfLifeBytes) this.report();
+  }
+
+  report(): void {
+    this.silentBytes = 0;
+    this.context.report({ done: Math.min(this.textBytes, this.totalBytes), total: Math.max(1, this.totalBytes), unit: 'bytes', metrics: {} });
+  }
+}
+
+async function* withProgress(documents: AsyncIterable<Document>, progress: Progress, context: JobContext): AsyncGenerator<Document> {
   let count = 0;
   for await (const document of documents) {
-    bytes += Buffer.byteLength(document.text);
+    progress.read(Buffer.byteLength(document.text));
     if (++count % 64 === 0) {
-      context.report({ done: Math.min(bytes, totalBytes), total: Math.max(1, totalBytes), unit: 'bytes', metrics: {} });
+      progress.report();
       await breathe();
       if (context.shouldStop()) throw new StoppedError();
     }

@@ -81,7 +81,7 @@ export function commitName(name: string): string {
 
 function answerHub(state: HubServer, blobs: Map<string, Uint8Array>, cdnUrl: string, request: IncomingMessage, response: ServerResponse, fault: Fault | undefined): void {
   const url = new URL(request.url ?? '', state.endpoint);
-  const [, repo = '', kind = '', rest = ''] = /^\/(?:api\/)?datasets\/([^/]+\/[^/]+)\/(revision|tree|resolve|paths-info)\/(.+)$/.exec(url.pathname) ?? [];
+  const [, repo = '', kind = 'revision', rest = 'main'] = /^\/(?:api\/)?datasets\/([^/]+\/[^/]+)(?:\/(revision|tree|resolve|paths-info)\/(.+))?$/.exec(url.pathname) ?? [];
   const dataset = state.datasets[repo];
   const token = request.headers.authorization?.replace('Bearer ', '');
   const refuse = (status: number, code: string, message: string) => void response.writeHead(status, { 'x-error-code': code, 'x-error-message': message }).end(JSON.stringify({ error: message }));
