@@ -12,9 +12,11 @@ import { gpt2TokenizerJson, patched, smallTokenizer } from './tokenizerFixtures.
 interface Variants {
   texts: string[];
   variants: { name: string; patch: Record<string, unknown>; sha256: string[] }[];
+  unicode: { name: string; sha256: string[] }[];
 }
 const oracleText = (name: string) => readFileSync(new URL(`../oracle/${name}.json`, import.meta.url), 'utf8');
-const { texts, variants } = JSON.parse(oracleText('tokenizerVariants')) as Variants;
+const { texts, variants, unicode } = JSON.parse(oracleText('tokenizerVariants')) as Variants;
+const { contexts, block } = JSON.parse(oracleText('tokenizerHashes')) as { contexts: string[]; block: number };
 const END = '<|endoftext|>';
 const hashOf = (ids: ArrayLike<number>) => createHash('sha256').update(Array.from(ids).join(',')).digest('hex').slice(0, 12);
 const load = (patch: Record<string, unknown> = {}, endOfText = END) => readTokenizerJson(JSON.stringify(patched(smallTokenizer(), patch)), endOfText, 'mine.json');
@@ -24,6 +26,19 @@ describe('against Hugging Face’s tokenizers', () => {
     const tokenizer = load(patch);
     expect(texts.length).toBeGreaterThan(200);
     texts.forEach((text, index) => expect(hashOf(tokenizer.encode(text)), JSON.stringify(text.slice(0, 80))).toBe(sha256[index]));
+  });
+
+  it.each(unicode)('$name: every character of the first two planes has the same ids in every context', { timeout: 300_000 }, ({ name, sha256 }) => {
+    const tokenizer = load(variants.find((variant) => variant.name === name)!.patch);
+    const strangers = sha256.flatMap((expected, index) => {
+      const hash = createHash('sha256');
+      for (let code = index * block; code < (index + 1) * block; code++) {
+        if (code >= 0xd800 && code < 0xe000) continue;
+        for (const context of contexts) hash.update(tokenizer.encode(context.replaceAll('{c}', () => String.fromCodePoint(code)))).update('\xff\xff', 'latin1');
+      }
+      return hash.digest('hex') === expected ? [] : [`U+${(index * block).toString(16)}`];
+    });
+    expect(strangers).toEqual([]);
   });
 
   it('merges may be written as pairs or as words with a space between', () => {

@@ -23,6 +23,9 @@ sys.path.append(str(HERE.parent.parent / "bench/peers"))
 from tokenizer_merges import byte_level, merges_of  # noqa: E402
 
 VOCAB_SIZE = 700
+# The planes that have letters, numbers or spaces of many kinds.
+UNICODE_BLOCKS = range(0, 0x20000, gpt2.BLOCK)
+SWEPT = ["as trained", "Llama 3"]
 LLAMA_3 = r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
 QWEN_2 = LLAMA_3.replace("{1,3}", "")
 GPT_4O = "|".join([
@@ -75,8 +78,7 @@ def train():
     tokenizer = Tokenizer(models.BPE())
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     trainer = trainers.BpeTrainer(vocab_size=VOCAB_SIZE, special_tokens=[gpt2.END_OF_TEXT], initial_alphabet=pre_tokenizers.ByteLevel.alphabet(), show_progress=False)
-    prose = sorted((HERE.parent.parent / "docs").glob("*.md"))
-    tokenizer.train_from_iterator([*(path.read_text() for path in prose), *gpt2.awkward_texts()], trainer)
+    tokenizer.train_from_iterator([*gpt2.awkward_texts(), (HERE.parent.parent / "LICENSE").read_text()], trainer)
     return json.loads(tokenizer.to_str())
 
 
@@ -101,6 +103,17 @@ def hash_of(ids):
     return hashlib.sha256(",".join(map(str, ids)).encode()).hexdigest()[:12]
 
 
+def unicode_hashes(tokenizer):
+    """Of the ids of every character in every context of tokenizer.py, by block: its look at letters, numbers and spaces."""
+    hashes = []
+    for first in UNICODE_BLOCKS:
+        characters = [chr(code) for code in range(first, first + gpt2.BLOCK) if not 0xD800 <= code < 0xE000]
+        cases = [context.replace("{c}", character) for character in characters for context in gpt2.CONTEXTS]
+        encoded = tokenizer.encode_batch_fast(cases, add_special_tokens=False)
+        hashes.append(gpt2.hash_of(encoding.ids for encoding in encoded))
+    return hashes
+
+
 def check_gpt2():
     tokens = gpt2.read_tokens()
     tokenizer = Tokenizer(models.BPE(vocab={byte_level(token): rank for token, rank in tokens.items()}, merges=merges_of(tokens)))
@@ -120,8 +133,9 @@ def main():
     for name, patch in VARIANTS:
         tokenizer = loaded(patched(base, patch))
         variants.append({"name": name, "patch": patch, "sha256": [hash_of(tokenizer.encode(text, add_special_tokens=False).ids) for text in texts()]})
+    swept = [{"name": name, "sha256": unicode_hashes(loaded(patched(base, dict(VARIANTS)[name])))} for name in SWEPT]
     (HERE / "tokenizerSmall.json").write_text(json.dumps(base, ensure_ascii=False, separators=(",", ":")) + "\n")
-    (HERE / "tokenizerVariants.json").write_text(json.dumps({"madeBy": made_by, "texts": texts(), "variants": variants}, separators=(",", ":")) + "\n")
+    (HERE / "tokenizerVariants.json").write_text(json.dumps({"madeBy": made_by, "texts": texts(), "variants": variants, "unicode": swept}, separators=(",", ":")) + "\n")
     print(len(variants), "variants,", len(texts()), "texts")
 
 
