@@ -14,6 +14,8 @@ export interface WorkflowRun {
   largestPayloadBytes: number;
   /** First to last event. */
   span: Interval;
+  /** When a worker took its first task. */
+  takenMs: number;
   activities: Activity[];
 }
 
@@ -40,6 +42,7 @@ export async function* runsOf(client: Client, workflowId: string, runId?: string
     bytes: description.historySize ?? 0,
     largestPayloadBytes: largestBytes(events),
     span: { fromMs: timeOf(events[0]!), toMs: timeOf(events.at(-1)!) },
+    takenMs: timeOf(events.find(({ workflowTaskStartedEventAttributes: started }) => started) ?? events[0]!),
     activities: activitiesOf(events),
   };
   for (const { childWorkflowExecutionStartedEventAttributes: child, workflowExecutionContinuedAsNewEventAttributes: continued } of events) {

@@ -1,4 +1,4 @@
-// What durability costs a real run: of its wall time, how much had no activity executing. Computed from the histories of
+// What durability costs a real run: of its wall time, how much had no activity executing once a worker had taken it. Computed from the histories of
 // a run that is finished, such as the demo's, on the server that has them.
 import { Client, Connection } from '@temporalio/client';
 import { listRuns } from '../cli/runs.ts';
@@ -9,11 +9,12 @@ import { resolveTemporal } from '../setup/temporal.ts';
 import { startTemporalServer } from '../workers/temporalServer.ts';
 import type { Bench, BenchOutcome, BenchSettings } from './bench.ts';
 import { runsOf, type Activity, type WorkflowRun } from './histories.ts';
-import { coveredMs, type Interval } from './intervals.ts';
+import { coveredMs, gapsIn, type Interval } from './intervals.ts';
 import { compare } from './result.ts';
 
 /** The share of the demo's wall time that orchestration may take. */
 const goalShare = 0.02;
+const pausesShown = 8;
 /** Activities that look up, plan, commit and publish: work, but none that a script without Temporal would not do too. */
 const bookkeeping: ReadonlySet<string> = new Set(['hashConfig', 'resolveCorpus', 'planStage', 'commitStage', 'publishRun']);
 
@@ -27,7 +28,9 @@ async function run(client: Client, { run: workflowId, log }: BenchSettings): Pro
   const runs = await finishedRun(client, workflowId);
   const [pipeline] = runs;
   const activities = runs.flatMap((one) => one.activities);
-  const whole = shareOf(pipeline!.span, activities);
+  // before that there was no worker, and nothing to orchestrate
+  const span = { fromMs: pipeline!.takenMs, toMs: pipeline!.span.toMs };
+  const whole = shareOf(span, activities);
   log(`${pipeline!.workflowId}: ${describe(whole)}`);
   const stages = runs.filter(({ type }) => stageNames.some((name) => name === type));
   const cases = stages.map((stage) => {
@@ -35,15 +38,26 @@ async function run(client: Client, { run: workflowId, log }: BenchSettings): Pro
     log(`  ${stage.type}: ${describe(share)}`);
     return compare(`${stage.type}, without an activity`, 'share', share.idle, goalShare, 'of the wall time at most', { note: describe(share) });
   });
+  for (const pause of longestPauses(span, activities)) log(`  pause ${pause}`);
   const retried = activities.filter(({ attempt }) => attempt > 1).length;
   return {
     cases: [compare('a run, without an activity', 'share', whole.idle, goalShare, 'of the wall time at most', { goal: 1, note: describe(whole) }), ...cases],
     notes: [
       `${pipeline!.workflowId}: ${runs.length} histories, ${activities.length} activities, the longest history ${Math.max(...runs.map(({ events }) => events))} events`,
+      `${((pipeline!.takenMs - pipeline!.span.fromMs) / 1_000).toFixed(2)} s passed before a worker took the run, which are not counted`,
       ...(retried === 0 ? [] : [`${retried} activities were tried again; the time of their earlier attempts, which histories do not have, counts as orchestration`]),
     ],
     backend: 'a run on its own Temporal server',
   };
+}
+
+/** The longest stretches without an activity, and what ended them: where to look for what costs time. */
+function longestPauses(span: Interval, activities: readonly Activity[]): string[] {
+  const gaps = gapsIn(activities, span).sort((a, b) => b.toMs - b.fromMs - (a.toMs - a.fromMs));
+  return gaps.slice(0, pausesShown).map(({ fromMs, toMs }) => {
+    const next = activities.find((activity) => activity.fromMs === toMs)?.type ?? 'the end';
+    return `${((toMs - fromMs) / 1_000).toFixed(2)} s at ${((fromMs - span.fromMs) / 1_000).toFixed(2)} s, before ${next}`;
+  });
 }
 
 interface Share {
