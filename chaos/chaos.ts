@@ -18,6 +18,8 @@ export interface ChaosOptions extends PlanOptions {
   /** Leaves stores, databases and logs where they are, and says where. */
   keep: boolean;
   say(line: string): void;
+  /** Ends the run in order: processes, and the disk that was mounted. */
+  signal?: AbortSignal;
 }
 
 export interface ChaosResult {
@@ -30,17 +32,17 @@ export interface ChaosResult {
 const tinyButLong: { preset: string } & PipelineInput = {
   preset: 'tiny',
   tokenize: { heldOutFraction: 0.3, shardBytes: 64 * 2 ** 10 },
-  transformer: { training: { steps: 1_200, evaluateEverySteps: 300, checkpointEverySteps: 20 } },
-  activations: { prompts: 4_000, positionsPerPrompt: 32, promptsPerShard: 500, batchPrompts: 1 },
+  transformer: { training: { steps: 800, evaluateEverySteps: 200, checkpointEverySteps: 20 } },
+  activations: { prompts: 2_400, positionsPerPrompt: 32, promptsPerShard: 300, batchPrompts: 1 },
   saes: [{ features: 512, epochs: 4, batchSize: 256, segmentSteps: 400, checkpointEverySteps: 20, resampling: { steps: [300, 700], deadWindowSteps: 200, candidates: 1_024 } }],
-  dashboard: { tokens: null, windowsPerShard: 512, batchWindows: 1, featuresPerBlock: 64 },
+  dashboard: { tokens: 65_536, windowsPerShard: 256, batchWindows: 1, featuresPerBlock: 64 },
   execution: { concurrency: 2, shardAttempts: 20 },
 };
 const documentsPerLanguage = 200;
 
 /** Carries out the plan of `options`. Throws when a run fails or makes no progress. */
 export async function runChaos(options: ChaosOptions): Promise<ChaosResult> {
-  const { seed, keep, say } = options;
+  const { seed, keep, say, signal } = options;
   const folder = await mkdtemp(join(tmpdir(), 'saeflow-chaos-'));
   const corpus = await writeTestCorpus(join(folder, 'corpus.jsonl'), documentsPerLanguage);
   const input = { ...tinyButLong, corpus: { paths: [corpus] } };
@@ -54,7 +56,8 @@ export async function runChaos(options: ChaosOptions): Promise<ChaosResult> {
       say(`run ${index + 1} of ${options.runs}, on ${store === 's3' ? 'S3' : 'a folder'}: ${strikes.length} kills`);
       const cluster = await Cluster.start(join(folder, `run-${index + 1}`), store, { fillable: options.victims.includes('disk'), say });
       try {
-        const run = await breakRun(cluster, store, input, strikes, say);
+        const aborted = new Promise<never>((_, reject) => signal?.addEventListener('abort', () => reject(new Error('stopped')), { once: true }));
+        const run = await Promise.race([breakRun(cluster, store, input, strikes, say), aborted]);
         result.runs.push({ ...run, hashesEqual: JSON.stringify(run.made) === JSON.stringify(wanted) });
       } finally {
         await cluster.stop();

@@ -30,7 +30,9 @@ const program = new Command('chaos')
   .showHelpAfterError('(add --help for options)')
   .action(async ({ kills, runs = Math.ceil(kills / killsPerRun), seed = randomInt(1, seeds), victims: chosen, keep }: Options) => {
     say(`chaos --seed ${seed} --kills ${kills} --runs ${runs} --victims ${chosen.join(',')}`);
-    const result = await runChaos({ kills, runs, seed, victims: chosen, keep, say });
+    const stop = new AbortController();
+    for (const name of ['SIGINT', 'SIGTERM'] as const) process.once(name, () => stop.abort());
+    const result = await runChaos({ kills, runs, seed, victims: chosen, keep, say, signal: stop.signal });
     for (const line of tables(result)) say(line);
     const summary = summarize(result);
     console.log(JSON.stringify(summary));

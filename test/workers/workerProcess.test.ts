@@ -89,6 +89,12 @@ describe('workersOptionsOf', () => {
     expect(workersOptionsOf(env)).toEqual({ storeUri: 's3://bucket/runs', queues: ['gpu', 'cpu'], cpuSlots: 2, gpuSlots: 8, threads: 4, silenceLimitMs: 60_000 });
   });
 
+  it('pins runs to a build that is named, or to the version and commit of the clone', () => {
+    expect(workersOptionsOf({ SAEFLOW_BUILD_ID: 'blue' })).toMatchObject({ buildId: 'blue' });
+    expect(workersOptionsOf({ SAEFLOW_BUILD_ID: 'auto' }).buildId).toMatch(/^\d+\.\d+\.\d+(-[0-9a-f]{7,}(-dirty)?)?$/);
+    expect(workersOptionsOf({ SAEFLOW_BUILD_ID: '' })).not.toHaveProperty('buildId');
+  });
+
   it.each([
     [{ SAEFLOW_QUEUES: 'gpus' }, "SAEFLOW_QUEUES names 'gpus'"],
     [{ SAEFLOW_GPU_SLOTS: '0' }, "SAEFLOW_GPU_SLOTS is '0'"],
