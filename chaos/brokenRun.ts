@@ -81,14 +81,17 @@ async function carryOut(cluster: Cluster, watch: Watch, strike: Strike, lastMs: 
   await sleep(strike.delayMs);
   const { stage, share } = position;
   const struckMs = performance.now();
+  const worked = cluster.computePid(stage);
   if (strike.victim === 'disk') {
     if (cluster.disk === undefined) return undefined;
     await cluster.disk.fill();
     for (const endMs = struckMs + fullDiskMs; performance.now() < endMs && !(await retrying(() => watch.sawFullDisk(position.artifact))); ) await sleep(100);
     await cluster.disk.free();
   } else if (!(await killSoon(cluster, strike.victim, stage))) return undefined;
-  const before = (await retrying(() => watch.position()))?.finished ?? 0;
   if (strike.overlaps && !last) return { victim: strike.victim, stage, share, recoverySeconds: undefined };
+  // What an orphaned compute process still saves on its way out is no recovery.
+  if (strike.victim === 'compute' || strike.victim === 'gpuWorker') await untilReplaced(cluster, watch, stage, worked);
+  const before = (await retrying(() => watch.position()))?.finished ?? 0;
   await watch.untilRecovered(before);
   return { victim: strike.victim, stage, share, recoverySeconds: (performance.now() - struckMs) / 1_000 };
 }
@@ -117,6 +120,14 @@ async function damageIn({ store }: Cluster, { stages, reportUri }: PipelineResul
   const path = reportUri.slice(store.uri.length + 1);
   const { stages: reported } = report.parse(JSON.parse(Buffer.from(await store.get(path)).toString()));
   return [...problems.map((problem) => problem.path), ...reported.filter(({ cached }) => cached).map(({ name }) => `${path}: ${name} is said to have been found`)];
+}
+
+/** Waits for another compute process than `worked`, unless the stage is over before it is needed. */
+async function untilReplaced(cluster: Cluster, watch: Watch, stage: StageName, worked: number | undefined): Promise<void> {
+  for (let pid = cluster.computePid(stage); pid === undefined || pid === worked; pid = cluster.computePid(stage)) {
+    if ((await retrying(() => watch.position()))?.stage !== stage || (await retrying(() => watch.ended()))) return;
+    await sleep(50);
+  }
 }
 
 /** Runs the command that a person would, and counts what it was to remove before and after. */
