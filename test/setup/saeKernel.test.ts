@@ -27,7 +27,7 @@ it.runIf(process.arch === 'x64')('with a compiler too old for one instruction se
   expect(addon.open('portable', 1)).toBe('portable');
   expect(['portable', 'avx2', 'avx512']).toContain(addon.open('', 1));
   expect(() => addon.open('avx512bf16', 1)).toThrow('avx512bf16 is not on this processor, or the compiler did not know it');
-});
+}, 300_000);
 
 it('without a compiler says what follows and what to do, and leaves nothing behind', async () => {
   const lines: string[] = [];
