@@ -19,9 +19,9 @@ export interface Device {
 const measuredCores = 2;
 const measuredTransformerFlops = 148e9;
 const measuredSaeFlops = 200e9;
-// Parquet writing 741–855 MB/s on tmpfs; tiktoken's WASM 5.5 MB/s a core.
+// Parquet writing 741–855 MB/s on tmpfs; 20 MB/s of the demo corpus tokenized a core (npm run -s bench -- tokenize).
 const measuredDiskBytesPerSecond = 750e6;
-const tokenizedBytesPerCore = 5.5e6;
+const tokenizedBytesPerCore = 20e6;
 
 // TF32 tensor cores, dense: A100 SXM 156, H100 SXM 495, RTX 4090 83 TFLOP/s by NVIDIA's data sheets, of which 40 % is a
 // usual share. The small matrices of a width-128 transformer reach less. NVMe disks and 16 cores beside each.

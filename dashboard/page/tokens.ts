@@ -49,9 +49,8 @@ export function groupTokens(ids: readonly number[], vocabulary: Vocabulary): Tok
   return groups;
 }
 
-/** What one token alone reads as: bytes of unfinished characters as hex, end of text by name, an unknown id as ‹#id›. */
+/** What one token alone reads as: bytes of unfinished characters as hex, an unknown id as ‹#id›. */
 export function tokenLabel(id: number, vocabulary: Vocabulary): string {
-  if (id === vocabulary.eot) return '<|endoftext|>';
   const bytes = tokenBytes(id, vocabulary);
   return bytes === undefined ? `‹#${id}›` : decodeUtf8(bytes).text;
 }

@@ -52,6 +52,12 @@ describe('groupTokens', () => {
     ]);
   });
 
+  test('end of text has the name that its vocabulary gives it', () => {
+    const vocabulary = { eot: 1, tokens: ['a', '<|end_of_text|>'] };
+    expect(groupTokens([0, 1], vocabulary).map(({ text }) => text)).toEqual(['a', '<|end_of_text|>']);
+    expect(tokenLabel(1, vocabulary)).toBe('<|end_of_text|>');
+  });
+
   test('an id outside the vocabulary is named', () => {
     expect(texts([0, 50_300], words(utf8('a')))).toEqual(['a', '‹#50300›']);
     expect(tokenLabel(50_300, words())).toBe('‹#50300›');

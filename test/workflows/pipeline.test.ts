@@ -56,6 +56,17 @@ describe('pipeline', () => {
       await until(async () => (await listed(environment.client, `SaeflowRun = 'five' AND SaeflowConfigHash = '${result.configHash}'`)).length === 6);
     }));
 
+  it('finds an imported tokenizer first: its content, not its place, decides what is made', () =>
+    run(async () => {
+      const input = freshRun('imported');
+      const runWith = async (tokenizer: string) => (await start({ ...input, tokenize: { ...input.tokenize, tokenizer } })).result();
+      const first = await runWith('a.json');
+      expect(first.stages.map(({ cached }) => cached)).toEqual([false, false, false, false, false]);
+      expect(world.log.slice(0, 2)).toEqual(['resolveTokenizer a.json', expect.stringMatching(/^tokenizeShard/)]);
+      const second = await runWith('b.json');
+      expect(second.stages.map(({ cached }) => cached)).toEqual([true, true, true, true, true]);
+    }));
+
   it('trains every SAE on the activations of its hook, which are sampled once', () =>
     run(async () => {
       const handle = await start({
