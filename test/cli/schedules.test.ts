@@ -2,7 +2,7 @@
 // triggered, skipped, paused by a failure, backfilled, listed, deleted.
 import type { TestWorkflowEnvironment } from '@temporalio/testing';
 import { ScheduleOverlapPolicy, type ScheduleDescription } from '@temporalio/client';
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
 import { describeTimes } from '../../cli/scheduleText.ts';
 import { backfillSchedule, configOf, createSchedule, describeSchedule, listSchedules, recentRuns, triggerSchedule, withSchedule, type ScheduleRequest } from '../../cli/schedules.ts';
 import { resolveInput } from '../../presets/resolve.ts';
@@ -12,6 +12,8 @@ import { startTemporal } from '../workflows/temporalEnvironment.ts';
 import { withWorkers } from '../workflows/testWorkers.ts';
 import { World } from '../workflows/world.ts';
 
+// Several runs, one after the other, on machines that may be busy.
+vi.setConfig({ testTimeout: 240_000 });
 const hourMs = 3_600_000;
 let environment: TestWorkflowEnvironment;
 let world: World;
