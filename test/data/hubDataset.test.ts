@@ -15,7 +15,7 @@ import { UserError } from '../../schemas/errors.ts';
 import { jsonLines } from './corpusFixtures.ts';
 import { commitName, startHubServer, type HubServer } from './hubServer.ts';
 
-const patience: Patience = { tries: 4, firstPauseMs: 5, maxPauseMs: 20, idleMs: 300 };
+const patience: Patience = { tries: 4, firstPauseMs: 5, maxPauseMs: 20, idleMs: 2_000 };
 const texts = Array.from({ length: 400 }, (_, index) => ({ id: `d${index}`, text: `Dokument ${index}: ${createHash('sha256').update(String(index)).digest('hex')} äöü`, lang: 'de', source: 'made' }));
 const lines = Buffer.from(jsonLines(texts));
 const table = (rows: typeof texts, ballast = '') => {

@@ -143,7 +143,7 @@ function sendBytes(request: IncomingMessage, response: ServerResponse, whole: Ui
   if (fault === undefined || !('sent' in fault)) return void response.end(body);
   response.write(body.subarray(0, fault.sent), () => {
     if (fault.kind === 'truncate') response.socket?.end();
-    if (fault.kind === 'reset') setTimeout(() => response.socket?.resetAndDestroy(), 20); // What was written must be out.
+    if (fault.kind === 'reset') setTimeout(() => response.socket?.resetAndDestroy(), 100); // What was written must have been read.
   });
 }
 
