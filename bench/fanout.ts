@@ -18,11 +18,13 @@ import { withFolder, type Bench, type BenchOutcome, type BenchSettings } from '.
 import { runsOf, type WorkflowRun } from './histories.ts';
 import { residentBytes } from './machine.ts';
 import { compare, megabytes } from './result.ts';
+import { median } from './rounds.ts';
 
 const usualShards = 16_000;
 /** Some 9,000 events: a fifth of what ends a history. */
 const flatShards = 2_000;
-const aloneShards = 200;
+const aloneShards = 100;
+const aloneRounds = 3;
 /** Shards in flight: 64 GPUs. */
 const concurrency = 64;
 const eventLimit = 10_000;
@@ -38,7 +40,7 @@ export const fanout: Bench = {
 
 interface Measured {
   shards: number;
-  /** From the workflow's start to its result. */
+  /** From the workflow's start to its result; of the flat one the mean of before and after ours. */
   ms: number;
   /** A shard when only one is in flight. */
   aloneMs: number;
@@ -51,11 +53,7 @@ interface Measured {
 async function run(folder: string, { shards = usualShards, log }: BenchSettings): Promise<BenchOutcome> {
   const temporal = await resolveTemporal({ ...process.env, TEMPORAL_ADDRESS: undefined, TEMPORAL_PROFILE: undefined }, log);
   if (temporal.kind !== 'executable') throw new UserError('there is no Temporal executable here', 'Unset TEMPORAL_CONFIG_FILE: the bench runs a server of its own.');
-  const measure = (flat: boolean, count: number) => withServer(temporal.path, join(folder, flat ? 'flat' : 'ours'), flat, (client, server, worker) => measureSide(client, server, worker, flat, count));
-  const ours = await measure(false, shards);
-  log(describe('ours', ours));
-  const flat = await measure(true, Math.min(shards, flatShards));
-  log(describe('flat', flat));
+  const { ours, flat } = await withSides(temporal.path, folder, (ours, flat) => measure(ours, flat, shards, log));
   const events = largest(ours, 'events');
   const payloadBytes = largest(ours, 'largestPayloadBytes');
   if (events > eventLimit) throw new Error(`a history has ${events} events, more than ${eventLimit}`);
@@ -81,22 +79,43 @@ async function run(folder: string, { shards = usualShards, log }: BenchSettings)
   };
 }
 
-async function measureSide(client: Client, server: TemporalServer, worker: ChildProcess, flat: boolean, shards: number): Promise<Measured> {
-  const carryOut = async (count: number, lanes: number) => {
-    const workflowId = `fanout-${lanes}`;
-    const started = performance.now();
-    await (flat ? executeFlat(client, workflowId, count, lanes) : executeStage(client, workflowId, count, lanes));
-    return { workflowId, ms: performance.now() - started };
-  };
+/** In turn, so that whatever else the machine does meets both sides alike. */
+async function measure(ours: Side, flat: Side, shards: number, log: (line: string) => void): Promise<{ ours: Measured; flat: Measured }> {
   // the first task of a workflow type compiles its code, and a server's first tasks warm its caches
-  await carryOut(2, 2);
-  const alone = await carryOut(aloneShards, 1);
-  const { workflowId, ms } = await carryOut(shards, concurrency);
-  const workerPeakBytes = residentBytes(worker.pid).peakRssBytes;
-  const serverPeakBytes = residentBytes(server.pid).peakRssBytes;
+  for (const side of [ours, flat]) await carryOut(side, 'warm-up', 2, 2);
+  const alone = { ours: [] as number[], flat: [] as number[] };
+  for (let round = 0; round < aloneRounds; round++) {
+    alone.flat.push((await carryOut(flat, `alone-${round}`, aloneShards, 1)) / aloneShards);
+    alone.ours.push((await carryOut(ours, `alone-${round}`, aloneShards, 1)) / aloneShards);
+  }
+  const few = Math.min(shards, flatShards);
+  const before = await carryOut(flat, 'before', few, concurrency);
+  const ms = await carryOut(ours, 'fanout', shards, concurrency);
+  const after = await carryOut(flat, 'after', few, concurrency);
+  const measured = {
+    ours: { shards, ms, aloneMs: median(alone.ours), runs: await historiesOf(ours, 'fanout'), ...peaks(ours) },
+    flat: { shards: few, ms: (before + after) / 2, aloneMs: median(alone.flat), runs: await historiesOf(flat, 'after'), ...peaks(flat) },
+  };
+  log(describe('ours', measured.ours));
+  log(describe('flat', measured.flat));
+  return measured;
+}
+
+/** Milliseconds from a workflow's start to its result. */
+async function carryOut({ client, flat }: Side, workflowId: string, shards: number, lanes: number): Promise<number> {
+  const started = performance.now();
+  await (flat ? executeFlat(client, workflowId, shards, lanes) : executeStage(client, workflowId, shards, lanes));
+  return performance.now() - started;
+}
+
+function peaks({ worker, server }: Side): Pick<Measured, 'workerPeakBytes' | 'serverPeakBytes'> {
+  return { workerPeakBytes: residentBytes(worker.pid).peakRssBytes, serverPeakBytes: residentBytes(server.pid).peakRssBytes };
+}
+
+async function historiesOf({ client }: Side, workflowId: string): Promise<WorkflowRun[]> {
   const runs = [];
   for await (const one of runsOf(client, workflowId)) runs.push(one);
-  return { shards, ms, aloneMs: alone.ms / aloneShards, runs, workerPeakBytes, serverPeakBytes };
+  return runs;
 }
 
 function specOf(shards: number): StageSpec {
@@ -114,22 +133,41 @@ function executeFlat(client: Client, workflowId: string, shards: number, lanes: 
   return client.workflow.execute('flat', { workflowId, taskQueue: taskQueues.workflows, args: [artifact, shards, lanes] });
 }
 
-/** A server and a worker process, each new, so that their peak memory is this side's. */
-async function withServer<Result>(executable: string, stateDir: string, flat: boolean, use: (client: Client, server: TemporalServer, worker: ChildProcess) => Promise<Result>): Promise<Result> {
+/** A server and a worker process of its own, so that their peak memory is this side's. */
+interface Side {
+  flat: boolean;
+  client: Client;
+  server: TemporalServer;
+  worker: ChildProcess;
+  close(): Promise<void>;
+}
+
+async function withSides<Result>(executable: string, folder: string, use: (ours: Side, flat: Side) => Promise<Result>): Promise<Result> {
+  const open: Side[] = [];
+  try {
+    for (const flat of [false, true]) open.push(await openSide(executable, join(folder, flat ? 'flat' : 'ours'), flat));
+    const [ours, flat] = open as [Side, Side];
+    const ended = open.map(({ worker }) => once(worker, 'exit').then(([code]) => Promise.reject(new Error(`a worker ended with exit code ${String(code)}`))));
+    return await Promise.race([use(ours, flat), ...ended]);
+  } finally {
+    for (const side of open) await side.close();
+  }
+}
+
+async function openSide(executable: string, stateDir: string, flat: boolean): Promise<Side> {
   const server = await startTemporalServer({ executable, stateDir });
   const entry = fileURLToPath(new URL('./fanoutWorker.ts', import.meta.url));
   const worker = fork(entry, [JSON.stringify({ address: server.address, flat, slots: concurrency })], { execArgv: ['--import', tsxLoader], stdio: ['ignore', 'ignore', 'inherit', 'ipc'] });
-  const ended = new Promise<never>((_, reject) => worker.once('exit', (code) => reject(new Error(`the worker ended with exit code ${code}`))));
-  ended.catch(() => undefined);
   const connection = await Connection.connect({ address: server.address });
-  try {
-    await Promise.race([once(worker, 'message'), ended]);
-    return await Promise.race([use(new Client({ connection }), server, worker), ended]);
-  } finally {
+  const close = async () => {
     await connection.close();
     worker.kill('SIGKILL');
     await server.stop();
-  }
+  };
+  const polling = once(worker, 'message').then(() => true);
+  if (await Promise.race([polling, once(worker, 'exit').then(() => false)])) return { flat, client: new Client({ connection }), server, worker, close };
+  await close();
+  throw new Error('a worker of the bench did not start; its reason is above');
 }
 
 function largest({ runs }: Measured, field: 'events' | 'largestPayloadBytes'): number {
