@@ -12,6 +12,8 @@ import { formatShards, parseShards, rangesOf, shardsIn, ShardQueue } from './sha
 
 /** The first failures are reported at once: someone may be able to mend the cause while the rest goes on. */
 const promptFailures = 5;
+/** A report wakes both workflows once more: shards of milliseconds are not worth one each. What is last said is the result. */
+const reportEveryMs = 1_000;
 /** Errors that are handed on in words. With the numbers of 16,000 shards they have to fit a payload of 64 KiB. */
 const errorsInWords = 10;
 /** A file's path, two hashes and a remedy. */
@@ -26,6 +28,7 @@ export async function shardPartition(input: PartitionInput): Promise<PartitionRe
   const { parent } = workflowInfo();
   const outbox = new Outbox();
   let reported = completed + parked.size;
+  let reportedMs = Date.now();
   setHandler(pauseSignal, () => void (paused = true), descriptions.pause);
   setHandler(resumeSignal, () => void (paused = false), descriptions.resume);
   setHandler(priorityChangedSignal, (newer) => void (priority = newer), descriptions.priorityChanged);
@@ -33,8 +36,10 @@ export async function shardPartition(input: PartitionInput): Promise<PartitionRe
   const report = (promptly: boolean) => {
     setCurrentDetails(`${completed} shards done, ${parked.size} parked, ${queue.remaining} to start${paused ? ', paused' : ''}`);
     const settled = completed + parked.size;
-    if (!promptly && settled - reported < input.reportEvery && queue.remaining > 0) return;
+    const nowMs = Date.now();
+    if (!promptly && (settled - reported < input.reportEvery || nowMs - reportedMs < reportEveryMs)) return;
     reported = settled;
+    reportedMs = nowMs;
     if (parent !== undefined) void outbox.send(parent.workflowId, partitionProgressSignal, { round: input.round, index: input.index, completed, failed: parked.size });
   };
   const failedFast = () => input.failFast && parked.size > 0;
