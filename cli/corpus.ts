@@ -79,7 +79,7 @@ async function sampleTokens(files: readonly FoundFile[], corpus: CorpusConfig, t
   let textBytes = 0;
   let tokens = 0;
   // Of a file far away only the beginning is fetched, so its SHA-256 can't be checked.
-  const parts = files.map(({ path, remote }, fileIndex) => ({ fileIndex, name: path, path, ...(remote === undefined ? {} : { remote: { ...remote, sha256: null } }), byteStart: 0, byteEnd: null, lineMark: { byte: 0, lines: 0 } }));
+  const parts = files.map(({ path, expected }, fileIndex) => ({ fileIndex, name: path, path, ...(expected === undefined ? {} : { expected: { ...expected, sha256: null } }), byteStart: 0, byteEnd: null, lineMark: { byte: 0, lines: 0 } }));
   // A broken line is the run's business to report, with its share of all lines.
   for await (const { text } of readDocuments({ index: 0, bytes: 0, parts }, { ...corpus, maxBadFraction: 1, patience: shortPatience })) {
     const sample = text.slice(0, sampledTextBytes);

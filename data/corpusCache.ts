@@ -24,13 +24,13 @@ const underWay = new Map<string, Promise<void>>();
  * @throws UserError, ChangedContent, RemoteTrouble as readSource.
  */
 export async function openCached(source: CorpusSource, patience: Patience): Promise<FileHandle | undefined> {
-  const { remote } = source;
+  const { expected } = source;
   const limitBytes = cacheLimitBytes();
-  if (remote === undefined || remote.sha256 === null || remote.bytes > limitBytes) return undefined;
+  if (expected === undefined || expected.sha256 === null || expected.bytes > limitBytes) return undefined;
   const folder = join(corpusCacheDir(), 'files');
-  const file = join(folder, remote.sha256);
+  const file = join(folder, expected.sha256);
   for (let attempt = 1; ; attempt++) {
-    const handle = await openSound(file, remote.sha256);
+    const handle = await openSound(file, expected.sha256);
     if (handle !== undefined) return handle;
     // Twice: another process may make room by deleting what was just fetched.
     if (attempt > 2 || !(await fetchOnce(source, folder, file, limitBytes, patience))) return undefined;
@@ -79,7 +79,7 @@ async function fetchOnce(source: CorpusSource, folder: string, file: string, lim
 
 async function fetchTo(source: CorpusSource, folder: string, file: string, limitBytes: number, patience: Patience): Promise<void> {
   await mkdir(folder, { recursive: true });
-  await makeRoom(folder, limitBytes - (source.remote?.bytes ?? 0));
+  await makeRoom(folder, limitBytes - (source.expected?.bytes ?? 0));
   const partial = `${file}.${randomUUID()}.partial`;
   try {
     const handle = await open(partial, 'wx');

@@ -6,7 +6,7 @@ import { glob, isDynamicPattern } from 'tinyglobby';
 import { z } from 'zod';
 import { UserError } from '../schemas/errors.ts';
 import { scanSource, type CorpusScan } from './corpusScan.ts';
-import type { RemoteFile } from './corpusSource.ts';
+import type { ExpectedContent } from './corpusSource.ts';
 import { buildDemoCorpus } from './demoCorpus.ts';
 import { listHubFiles } from './hubDataset.ts';
 import { hubScheme } from './hubUri.ts';
@@ -42,7 +42,7 @@ export interface FoundFile extends CorpusFileKind {
   readonly path: string;
   readonly name: string;
   readonly bytes: number;
-  readonly remote?: RemoteFile;
+  readonly expected?: ExpectedContent;
 }
 
 /** The pattern that stands for the corpus of data/demoCorpus.ts. */
@@ -103,12 +103,12 @@ export function corpusFileKind(file: string): CorpusFileKind {
   return { format: format.toLowerCase() as CorpusFileKind['format'], compression: (compression?.toLowerCase() ?? 'none') as CorpusFileKind['compression'] };
 }
 
-async function resolveFile({ remote, ...file }: FoundFile, lineMarkBytes: number, patience: Patience): Promise<CorpusFile> {
+async function resolveFile({ expected, ...file }: FoundFile, lineMarkBytes: number, patience: Patience): Promise<CorpusFile> {
   const isDivisible = file.format === 'jsonl' && file.compression === 'none';
-  const scan = (): Promise<CorpusScan> => scanSource({ path: file.path, remote }, isDivisible ? lineMarkBytes : Infinity, patience);
-  const isKnown = typeof remote?.sha256 === 'string' && !isDivisible;
-  const { bytes, sha256, lineMarks } = isKnown ? { bytes: file.bytes, sha256: remote.sha256 as string, lineMarks: [] } : await scan();
-  return { ...file, bytes, sha256, ...(typeof remote?.tag === 'string' ? { tag: remote.tag } : {}), lineMarkBytes, lineMarks };
+  const scan = (): Promise<CorpusScan> => scanSource({ path: file.path, expected }, isDivisible ? lineMarkBytes : Infinity, patience);
+  const isKnown = typeof expected?.sha256 === 'string' && !isDivisible;
+  const { bytes, sha256, lineMarks } = isKnown ? { bytes: file.bytes, sha256: expected.sha256 as string, lineMarks: [] } : await scan();
+  return { ...file, bytes, sha256, ...(typeof expected?.tag === 'string' ? { tag: expected.tag } : {}), lineMarkBytes, lineMarks };
 }
 
 type Matched = Omit<FoundFile, 'name' | 'format' | 'compression'> & { name?: string };
@@ -116,11 +116,11 @@ type Matched = Omit<FoundFile, 'name' | 'format' | 'compression'> & { name?: str
 async function match(pattern: string, cwd: string, patience: Patience): Promise<Matched[]> {
   if (pattern === DEMO_CORPUS_PATTERN) return [{ ...(await matchDemo()), name: DEMO_CORPUS_NAME }];
   if (pattern.startsWith(s3Scheme)) {
-    return (await listS3Objects(pattern, patience)).map(({ uri, bytes, tag }) => ({ path: uri, bytes, remote: { bytes, sha256: null, tag } }));
+    return (await listS3Objects(pattern, patience)).map(({ uri, bytes, tag }) => ({ path: uri, bytes, expected: { bytes, sha256: null, tag } }));
   }
   if (pattern.startsWith(hubScheme)) {
     const files = await listHubFiles(pattern, patience);
-    return files.map(({ uri, repo, path: file, bytes, sha256 = null, tag }) => ({ path: uri, name: `${repo}/${file}`, bytes, remote: { bytes, sha256, tag } }));
+    return files.map(({ uri, repo, path: file, bytes, sha256 = null, tag }) => ({ path: uri, name: `${repo}/${file}`, bytes, expected: { bytes, sha256, tag } }));
   }
   return matchOnDisk(pattern, cwd);
 }

@@ -5,7 +5,7 @@ import { createHash, randomUUID } from 'node:crypto';
 import { mkdir, readFile, rename, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
-import { readSource, unreadable, type CorpusSource } from './corpusSource.ts';
+import { isRemote, readSource, unreadable, type CorpusSource } from './corpusSource.ts';
 import { corpusCacheDir } from './demoCorpus.ts';
 import type { Patience } from './patience.ts';
 
@@ -25,9 +25,9 @@ export type CorpusScan = z.infer<typeof corpusScan>;
  * @throws UserError if it can't be read; ChangedContent, RemoteTrouble as readSource.
  */
 export async function scanSource(source: CorpusSource, lineMarkBytes: number, patience: Patience): Promise<CorpusScan> {
-  if (source.remote === undefined) return scan(source, lineMarkBytes, patience);
-  const note = join(corpusCacheDir(), 'scans', `${createHash('sha256').update(JSON.stringify([source.path, source.remote.tag, source.remote.bytes, String(lineMarkBytes)])).digest('hex')}.json`);
-  const noted = source.remote.tag === null ? undefined : await readNote(note);
+  if (!isRemote(source.path) || source.expected === undefined) return scan(source, lineMarkBytes, patience);
+  const note = join(corpusCacheDir(), 'scans', `${createHash('sha256').update(JSON.stringify([source.path, source.expected.tag, source.expected.bytes, String(lineMarkBytes)])).digest('hex')}.json`);
+  const noted = source.expected.tag === null ? undefined : await readNote(note);
   if (noted !== undefined) return noted;
   const found = await scan(source, lineMarkBytes, patience);
   await writeNote(note, found).catch(() => undefined); // A cache that can't be written costs time, nothing else.

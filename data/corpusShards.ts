@@ -5,7 +5,7 @@
 import { z } from 'zod';
 import { UserError } from '../schemas/errors.ts';
 import type { CorpusFile } from './corpusFiles.ts';
-import { isRemote, remoteFile } from './corpusSource.ts';
+import { expectedContent } from './corpusSource.ts';
 
 const size = z.int().nonnegative();
 
@@ -15,8 +15,8 @@ export const corpusShardPart = z.strictObject({
   /** Provenance name, and absolute path or address of the file. */
   name: z.string(),
   path: z.string(),
-  /** Of a file far away: what must be there. */
-  remote: remoteFile.optional(),
+  /** What must be there. */
+  expected: expectedContent.optional(),
   /** Lines that start at or after this offset … */
   byteStart: size,
   /** … and before this one belong to the part; null is the whole file. */
@@ -56,7 +56,7 @@ export function planCorpusShards(files: readonly CorpusFile[], shardBytes: numbe
   files.forEach((file, fileIndex) => {
     for (const { byteStart, byteEnd, bytes } of ranges(file, shardBytes)) {
       if (packBytes + bytes > shardBytes) close();
-      pack.push({ fileIndex, name: file.name, path: file.path, ...remoteOf(file), byteStart, byteEnd, lineMark: lineMarkBefore(file, byteStart) });
+      pack.push({ fileIndex, name: file.name, path: file.path, expected: expectedOf(file), byteStart, byteEnd, lineMark: lineMarkBefore(file, byteStart) });
       packBytes += bytes;
     }
   });
@@ -64,8 +64,8 @@ export function planCorpusShards(files: readonly CorpusFile[], shardBytes: numbe
   return shards;
 }
 
-function remoteOf({ path, bytes, sha256, tag }: CorpusFile): Pick<CorpusShardPart, 'remote'> {
-  return isRemote(path) ? { remote: { bytes, sha256, tag: tag ?? null } } : {};
+function expectedOf({ bytes, sha256, tag }: CorpusFile): CorpusShardPart['expected'] {
+  return { bytes, sha256, tag: tag ?? null };
 }
 
 interface Range {

@@ -8,7 +8,7 @@ import { openCached } from './corpusCache.ts';
 import { corpusFileKind } from './corpusFiles.ts';
 import { readWhole } from './corpusLines.ts';
 import type { CorpusShardPart } from './corpusShards.ts';
-import { readSource, unreadable } from './corpusSource.ts';
+import { isRemote, readSource, unreadable } from './corpusSource.ts';
 import type { Patience } from './patience.ts';
 import { decodeUtf8 } from './strictUtf8.ts';
 
@@ -55,7 +55,7 @@ interface OpenParquet {
 
 async function openParquet(part: CorpusShardPart, wanted: WantedFields, patience: Patience): Promise<OpenParquet> {
   const isPlain = corpusFileKind(part.path).compression === 'none';
-  const far = isPlain ? part.remote : undefined;
+  const far = isPlain && isRemote(part.path) ? part.expected : undefined;
   const file = far === undefined ? await nearBuffer(part, isPlain, patience) : rangeBuffer(part, far.bytes, patience);
   const metadata = await parquetMetadataAsync(file);
   const columns = wantedColumns(part.name, metadata, wanted);
@@ -71,7 +71,10 @@ async function openParquet(part: CorpusShardPart, wanted: WantedFields, patience
 }
 
 async function nearBuffer(part: CorpusShardPart, isPlain: boolean, patience: Patience): Promise<AsyncBuffer> {
-  return isPlain ? asyncBufferFromFile(part.path) : new Uint8Array(await readWhole(part, patience)).buffer;
+  if (!isPlain) return new Uint8Array(await readWhole(part, patience)).buffer;
+  // Read here and there, it can't be checked on the way; one pass before costs a hundredth of tokenizing it.
+  if (part.expected !== undefined) for await (const chunk of readSource(part, 0, undefined, patience)) void chunk;
+  return asyncBufferFromFile(part.path);
 }
 
 function rangeBuffer(part: CorpusShardPart, byteLength: number, patience: Patience): AsyncBuffer {

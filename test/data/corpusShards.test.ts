@@ -1,6 +1,6 @@
 // The files a corpus is made of, and that any cutting of them gives the same documents.
 import { createHash } from 'node:crypto';
-import { mkdirSync, readFileSync, renameSync } from 'node:fs';
+import { mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { gzipSync } from 'node:zlib';
 import fc from 'fast-check';
@@ -86,6 +86,23 @@ describe('files', () => {
     renameSync(path.join(folder, 'a.jsonl'), path.join(folder, 'b.jsonl'));
     const reading = readDocuments(shard as NonNullable<typeof shard>, defaultReadOptions).next();
     await expect(reading).rejects.toThrow(/a\.jsonl can't be read: ENOENT/);
+  });
+
+  it.each([
+    ['a.jsonl', jsonLines([{ text: 'x' }]), 100, 'b', /SHA-256/],
+    ['a.jsonl.gz', gzipSync(jsonLines([{ text: 'x' }])), 100, gzipSync(jsonLines([{ text: 'y' }])), /SHA-256/],
+    ['a.jsonl', jsonLines([{ text: 'x' }, { text: 'y' }]), 15, jsonLines([{ text: 'x' }, { text: 'y' }, { text: 'z' }]), /39 bytes, not 26/],
+  ])('%s that changes after planning is refused, %#', async (name, content, shardBytes, changed, message) => {
+    const folder = corpusFolder({ [name]: content });
+    const [shard] = planCorpusShards(await resolveCorpusFiles([name], folder), shardBytes);
+    const other = changed === 'b' ? String(content).replace('x', 'y') : changed;
+    writeFileSync(path.join(folder, name), other);
+    const error = await (async () => {
+      for await (const document of readDocuments(shard as NonNullable<typeof shard>, defaultReadOptions)) void document;
+    })().catch((cause: unknown) => cause);
+    expect(error).toBeInstanceOf(UserError);
+    expect((error as UserError).message).toMatch(message);
+    expect((error as UserError).message).toContain('is not what it was when the run began');
   });
 
   it('a file that is a directory inside a matched folder is no file', async () => {

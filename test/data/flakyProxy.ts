@@ -35,7 +35,7 @@ export async function startFlakyProxy(targetPort: number): Promise<FlakyProxy> {
       }
       proxy.cuts.shift();
       target.pause();
-      client.write(chunk.subarray(0, left), () => setTimeout(() => client.resetAndDestroy(), 20)); // What was written must be out.
+      client.write(chunk.subarray(0, left), () => setTimeout(() => client.resetAndDestroy(), 100)); // What was written must have been read.
     });
   });
   await new Promise<void>((done) => server.listen(0, '127.0.0.1', done));

@@ -29,7 +29,7 @@ try {
   const files = await Promise.all(
     found.map(async ({ uri, path, bytes: size, tag }) => {
       const hash = createHash('sha256');
-      for await (const chunk of readSource({ path: uri, remote: { bytes: size, sha256: null, tag } })) hash.update(chunk);
+      for await (const chunk of readSource({ path: uri, expected: { bytes: size, sha256: null, tag } })) hash.update(chunk);
       const sha256 = hash.digest('hex');
       return { path, bytes: size, streamed: sha256, downloaded: sha256 };
     }),
