@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { resolveCorpus } from '../activities/resolveCorpus.ts';
 import { writeTestCorpus } from '../bench/corpus.ts';
+import { Stopped } from '../cli/errors.ts';
 import { openStore } from '../data/artifactStore.ts';
 import { resolveInput } from '../presets/resolve.ts';
 import type { PipelineInput } from '../schemas/config.ts';
@@ -56,9 +57,12 @@ export async function runChaos(options: ChaosOptions): Promise<ChaosResult> {
       say(`run ${index + 1} of ${options.runs}, on ${store === 's3' ? 'S3' : 'a folder'}: ${strikes.length} kills`);
       const cluster = await Cluster.start(join(folder, `run-${index + 1}`), store, { fillable: options.victims.includes('disk'), say });
       try {
-        const aborted = new Promise<never>((_, reject) => signal?.addEventListener('abort', () => reject(new Error('stopped')), { once: true }));
+        const aborted = new Promise<never>((_, reject) => signal?.addEventListener('abort', () => reject(new Stopped()), { once: true }));
         const run = await Promise.race([breakRun(cluster, store, input, strikes, say), aborted]);
-        result.runs.push({ ...run, hashesEqual: JSON.stringify(run.made) === JSON.stringify(wanted) });
+        const hashesEqual = JSON.stringify(run.made) === JSON.stringify(wanted);
+        result.runs.push({ ...run, hashesEqual });
+        // Said at once: a long run that is stopped has then told of what it finished.
+        say(`  ended after ${run.seconds.toFixed(0)} s: hashes ${hashesEqual ? 'equal' : 'DIFFERENT'}, ${run.damaged.length} files damaged, ${run.ledger.duplicates.length} shards computed again, ${run.strays.before} strays, ${run.strays.after} after gc`);
       } finally {
         await cluster.stop();
       }

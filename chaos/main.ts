@@ -3,7 +3,7 @@
 import { randomInt } from 'node:crypto';
 import { Command, InvalidArgumentError } from 'commander';
 import { toCount } from '../cli/commands/options.ts';
-import { describeError } from '../cli/errors.ts';
+import { describeError, Stopped } from '../cli/errors.ts';
 import { runChaos } from './chaos.ts';
 import { victims, type Victim } from './plan.ts';
 import { summarize, tables } from './summary.ts';
@@ -42,6 +42,7 @@ const program = new Command('chaos')
 try {
   await program.parseAsync();
 } catch (error) {
+  if (error instanceof Stopped) process.exit(error.exitCode);
   console.error(describeError(error));
   process.exit(1);
 }
