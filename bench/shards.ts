@@ -40,7 +40,7 @@ async function run(settings: BenchSettings): Promise<BenchOutcome> {
     if (name.includes('memory') && !existsSync('/dev/shm')) continue;
     log(name);
     await use(async (store, env) => {
-      const command = (mode: 'shard' | 'raw') => ({ ...oursCommand('shards', { ...shape, mode, store }, threads, env), name: mode });
+      const command = (mode: 'shard' | 'raw') => ({ ...oursCommand('shards', { ...shape, mode, store, threads }, threads, env), name: mode });
       const { measured, failures } = await alternate([command('shard'), command('raw')], { rounds, warmups: 1, steps: 1 }, log);
       const [ours, raw] = measured as [Measured, Measured?];
       outcome.notes.push(...failureNotes(name, failures));

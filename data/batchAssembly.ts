@@ -2,6 +2,7 @@
 // between two steps of training.
 import type { RowBlock } from './activationFile.ts';
 import { float16Values } from './float16.ts';
+import { halfKernel, type HalfKernel } from './halfKernel.ts';
 import { lastAtOrBelow } from './readingOrder.ts';
 
 /** Which rows, and how. */
@@ -18,26 +19,41 @@ export interface Gathering {
 /** Writes the rows times `scale` into `vectors` [places · d], and their documents into `documents` [places]. */
 export type Assemble = (blocks: readonly RowBlock[], gathering: Gathering, vectors: Float32Array, documents: Int32Array) => void;
 
-/** An Assemble with a table of its own, 256 KB: half precision is looked up, as long as the scale stays. */
+/** An Assemble with a table of its own, 256 KB: without a kernel half precision is looked up, as long as the scale stays. */
 export function assembler(): Assemble {
   let table = float16Values;
   let tableScale = 1;
   return (blocks, { starts, places, d, scale }, vectors, documents) => {
+    const rows = new Uint32Array(2 * places.length);
+    for (let index = 0; index < places.length; index++) {
+      const at = lastAtOrBelow(starts, places[index]!);
+      const row = places[index]! - starts[at]!;
+      rows[2 * index] = at;
+      rows[2 * index + 1] = row;
+      documents[index] = blocks[at]!.documents[row]!;
+    }
+    const kernel = halfKernel();
+    if (kernel !== undefined && widenNatively(kernel, blocks, rows, d, scale, vectors)) return;
     if (scale !== tableScale) {
       // Rounded once, as the product of a widened number and the scale is.
       table = float16Values.map((value) => value * scale);
       tableScale = scale;
     }
     for (let index = 0; index < places.length; index++) {
-      const place = places[index]!;
-      const at = lastAtOrBelow(starts, place);
-      const block = blocks[at]!;
-      const row = place - starts[at]!;
-      documents[index] = block.documents[row]!;
-      if (block.vectors instanceof Uint16Array) widen(block.vectors, row * d, table, vectors, index * d, d);
-      else copy(block.vectors, row * d, scale, vectors, index * d, d);
+      const block = blocks[rows[2 * index]!]!.vectors;
+      const from = rows[2 * index + 1]! * d;
+      if (block instanceof Uint16Array) widen(block, from, table, vectors, index * d, d);
+      else copy(block, from, scale, vectors, index * d, d);
     }
   };
+}
+
+/** False where the blocks are not all of half precision. */
+function widenNatively(kernel: HalfKernel, blocks: readonly RowBlock[], rows: Uint32Array, d: number, scale: number, target: Float32Array): boolean {
+  const halfs = blocks.map(({ vectors }) => vectors).filter((vectors) => vectors instanceof Uint16Array);
+  if (halfs.length !== blocks.length || rows.length === 0) return false;
+  kernel.widen(halfs, rows, d, scale, target);
+  return true;
 }
 
 function widen(source: Uint16Array, from: number, table: Float32Array, target: Float32Array, at: number, d: number): void {

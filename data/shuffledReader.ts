@@ -79,14 +79,14 @@ export class ShuffledReader {
   }
 
   /**
-   * The vectors of one batch times `scale`, [batchSize · d] in an array of its own. Calls may come in any order; in
-   * ascending order every row is loaded once an epoch, ahead of its use.
+   * The vectors of one batch times `scale`, [batchSize · d], in `target`, or an array of its own. Calls may come in any
+   * order; in ascending order every row is loaded once an epoch, ahead of its use.
    *
    * @throws RangeError when there is no such batch; UserError when a shard is not what it should be.
    */
-  read(batchIndex: number, scale = 1): Promise<Float32Array> {
+  read(batchIndex: number, scale = 1, target: Float32Array = new Float32Array(this.options.batchSize * this.options.d)): Promise<Float32Array> {
     // One at a time, so that no more than two pools are ever held.
-    const batch = this.turn.then(() => this.readInTurn(batchIndex, scale));
+    const batch = this.turn.then(() => this.readInTurn(batchIndex, scale, target));
     this.turn = batch.catch(() => undefined);
     return batch;
   }
@@ -108,9 +108,8 @@ export class ShuffledReader {
     return batchIndex === this.readLast ? new Set(this.documents).size : undefined;
   }
 
-  private async readInTurn(batchIndex: number, scale: number): Promise<Float32Array> {
-    const { batchSize, d } = this.options;
-    const batch = new Float32Array(batchSize * d);
+  private async readInTurn(batchIndex: number, scale: number, batch: Float32Array): Promise<Float32Array> {
+    const { d } = this.options;
     this.readLast = -1;
     let filled = 0;
     for (const { pool: id, row, count } of this.stretches(batchIndex)) {

@@ -1,13 +1,16 @@
 // What JavaScript sees of the kernel (model/saeKernel.ts): open(isa, threads) once, then trainings that live in native
 // memory behind handles. Every argument is checked; a wrong one throws and changes nothing.
 #include <node_api.h>
+#include <algorithm>
 #include <cmath>
 #include <exception>
 #include <memory>
 #include <new>
 #include <string>
 #include <system_error>
+#include <utility>
 #include <vector>
+#include "half.h"
 #include "pool.h"
 #include "state.h"
 
@@ -130,9 +133,33 @@ class Arguments {
     }
     return static_cast<T*>(data);
   }
+  // A typed array of any length.
+  template <class T>
+  T* any(size_t index, napi_typedarray_type wanted, size_t* count) {
+    return anyOf<T>(values_[index], at(index), wanted, count);
+  }
+  // A list of arrays of half-precision numbers, each with its length.
+  std::vector<std::pair<const uint16_t*, size_t>> halfArrays(size_t index) {
+    uint32_t length = 0;
+    if (napi_get_array_length(env_, values_[index], &length) != napi_ok) throw Refused(at(index) + "is not a list");
+    std::vector<std::pair<const uint16_t*, size_t>> arrays(length);
+    for (uint32_t element = 0; element < length; element++) {
+      napi_value value;
+      if (napi_get_element(env_, values_[index], element, &value) != napi_ok) throw Refused(at(index) + "has no element " + std::to_string(element));
+      arrays[element].first = anyOf<uint16_t>(value, at(index), napi_uint16_array, &arrays[element].second);
+    }
+    return arrays;
+  }
   float* floats(size_t index, long length, size_t* rows = nullptr) { return array<float>(index, napi_float32_array, length, rows); }
 
  private:
+  template <class T>
+  T* anyOf(napi_value value, const std::string& what, napi_typedarray_type wanted, size_t* count) {
+    napi_typedarray_type type;
+    void* data;
+    if (napi_get_typedarray_info(env_, value, &type, count, &data, nullptr, nullptr) != napi_ok || type != wanted) throw Refused(what + "is not a typed array of the right kind");
+    return static_cast<T*>(data);
+  }
   static std::string at(size_t index) { return "argument " + std::to_string(index + 1) + " "; }
   napi_env env_;
   std::vector<napi_value> values_;
@@ -265,11 +292,66 @@ napi_value losses(napi_env env, napi_callback_info info) {
   });
 }
 
+// Units of work: a unit must be worth waking a thread for.
+constexpr size_t rowsAtOnce = 256, numbersAtOnce = 1 << 16;
+
+template <class Work>
+void inUnits(size_t count, size_t atOnce, const Work& work) {
+  inUse().pool->run(int((count + atOnce - 1) / atOnce), [&](int unit, int) {
+    const size_t from = size_t(unit) * atOnce;
+    work(size_t(unit), from, std::min(count, from + atOnce));
+  });
+}
+
+napi_value halfConversion(napi_env env, napi_callback_info) {
+  napi_value answer;
+  napi_get_boolean(env, convertsHalf(), &answer);
+  return answer;
+}
+
+// widen(blocks, rows, d, scale, target): data/halfKernel.ts.
+napi_value widen(napi_env env, napi_callback_info info) {
+  return guarded(env, [&]() -> napi_value {
+    if (!convertsHalf()) throw Refused("this processor does not convert half precision");
+    Arguments given(env, info, 5);
+    const std::vector<std::pair<const uint16_t*, size_t>> blocks = given.halfArrays(0);
+    const size_t d = size_t(given.whole(2, 1, mostFeatures));
+    size_t rows;
+    float* target = given.floats(4, -long(d), &rows);
+    const uint32_t* places = given.array<uint32_t>(1, napi_uint32_array, long(2 * rows));
+    std::vector<const uint16_t*> from(rows);
+    for (size_t r = 0; r < rows; r++) {
+      const size_t block = places[2 * r], row = places[2 * r + 1];
+      if (block >= blocks.size() || (row + 1) * d > blocks[block].second) throw Refused("row " + std::to_string(row) + " of block " + std::to_string(block) + " is not there");
+      from[r] = blocks[block].first + row * d;
+    }
+    const double scale = given.number(3);
+    inUnits(rows, rowsAtOnce, [&](size_t, size_t first, size_t end) { widenRows(from.data() + first, end - first, d, scale, target + first * d); });
+    return nullptr;
+  });
+}
+
+// narrow(source, target): data/halfKernel.ts.
+napi_value narrowAll(napi_env env, napi_callback_info info) {
+  return guarded(env, [&] {
+    if (!convertsHalf()) throw Refused("this processor does not convert half precision");
+    Arguments given(env, info, 2);
+    size_t count;
+    const float* source = given.any<float>(0, napi_float32_array, &count);
+    uint16_t* target = given.array<uint16_t>(1, napi_uint16_array, long(count));
+    std::vector<uint16_t> largest((count + numbersAtOnce - 1) / numbersAtOnce, 0);
+    inUnits(count, numbersAtOnce, [&](size_t unit, size_t first, size_t end) { largest[unit] = narrow(source + first, end - first, target + first); });
+    napi_value answer;
+    napi_create_uint32(env, largest.empty() ? 0 : *std::max_element(largest.begin(), largest.end()), &answer);
+    return answer;
+  });
+}
+
 napi_value initialise(napi_env env, napi_value exports) {
   const struct {
     const char* name;
     napi_callback function;
-  } all[] = {{"open", open}, {"create", create}, {"release", release}, {"load", load}, {"save", save}, {"step", step}, {"losses", losses}};
+  } all[] = {{"open", open}, {"create", create}, {"release", release}, {"load", load}, {"save", save}, {"step", step}, {"losses", losses}, {"convertsHalf", halfConversion}, {"widen", widen}, {"narrow", narrowAll}};
   for (const auto& each : all) {
     napi_value function;
     napi_create_function(env, each.name, NAPI_AUTO_LENGTH, each.function, nullptr, &function);

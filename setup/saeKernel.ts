@@ -81,8 +81,9 @@ async function compile(staging: string, entry: string, env: Environment, log: (l
     }
   };
   const compiled = (await Promise.all(Object.entries(instructionSets).map(compileFor))).flat();
+  await run(['-std=c++17', '-O3', '-fPIC', '-c', 'half.cc', '-o', object('half')]);
   await run(['-std=c++17', '-O2', '-fPIC', ...definitions, ...compiled.map((isa) => `-DSAE_HAS_${isa}`), '-c', 'binding.cc', '-o', object('binding')]);
   const undefinedSymbols = process.platform === 'darwin' ? ['-undefined', 'dynamic_lookup'] : [];
-  await run(['-shared', ...undefinedSymbols, '-o', join(staging, 'sae_kernel.node'), ...['binding', ...compiled].map(object), '-lpthread']);
-  await Promise.all(['binding', ...compiled].map((name) => rm(object(name))));
+  await run(['-shared', ...undefinedSymbols, '-o', join(staging, 'sae_kernel.node'), ...['binding', 'half', ...compiled].map(object), '-lpthread']);
+  await Promise.all(['binding', 'half', ...compiled].map((name) => rm(object(name))));
 }

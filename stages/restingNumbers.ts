@@ -1,6 +1,7 @@
 // Activations as they will rest on disk. What the dtype can't hold is refused, or stored as the largest number it holds and
 // counted, as the configuration says; a NaN or an infinity of the model's own is always refused.
-import { largestFloat16, maxFloat16, saturateFloat16, toFloat16 } from '../data/float16.ts';
+import { float16Values, largestFloat16, maxFloat16, saturateFloat16, toFloat16 } from '../data/float16.ts';
+import { halfKernel } from '../data/halfKernel.ts';
 import type { ActivationsConfig } from '../schemas/config.ts';
 
 export class RestingNumbers {
@@ -28,8 +29,7 @@ export class RestingNumbers {
       return new Uint8Array(values.buffer, values.byteOffset, values.byteLength);
     }
     if (this.halfs.length !== values.length) this.halfs = new Uint16Array(values.length);
-    toFloat16(values, this.halfs);
-    let largest = largestFloat16(this.halfs);
+    let largest = narrow(values, this.halfs);
     if (!(largest <= maxFloat16)) {
       this.overflows += this.saturated(values, refuse);
       largest = maxFloat16;
@@ -45,4 +45,10 @@ export class RestingNumbers {
     if (this.config.onOverflow === 'fail') throw refuse(values.findIndex((value) => Math.abs(value) > maxFloat16), overflows);
     return overflows;
   }
+}
+
+/** Rounds to half precision; returns the largest magnitude. */
+function narrow(values: Float32Array, halfs: Uint16Array): number {
+  const kernel = halfKernel();
+  return kernel === undefined ? largestFloat16(toFloat16(values, halfs)) : float16Values[kernel.narrow(values, halfs)]!;
 }

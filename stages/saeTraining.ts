@@ -60,6 +60,8 @@ export interface SaeTraining {
   config: SaeConfig;
   seed: number;
   reader: ShuffledReader;
+  /** Room for the batch at hand: a new array each step would cost more than filling it. */
+  batch: Float32Array;
   d: number;
   hook: string;
   totalSteps: number;
@@ -76,7 +78,7 @@ export interface SaeTraining {
   state: SaeState;
 }
 
-export type SaeSetting = Pick<SaeTraining, 'id' | 'config' | 'seed' | 'reader' | 'd' | 'hook' | 'totalSteps' | 'milestones'>;
+export type SaeSetting = Pick<SaeTraining, 'id' | 'config' | 'seed' | 'reader' | 'batch' | 'd' | 'hook' | 'totalSteps' | 'milestones'>;
 
 /** Configuration and data of an SAE artifact, before any weights. */
 export async function openSetting(id: ArtifactId, context: JobContext): Promise<SaeSetting> {
@@ -91,7 +93,7 @@ export async function openSetting(id: ArtifactId, context: JobContext): Promise<
   const reader = new ShuffledReader({ shards, blockRows: rowsPerGroup, d, batchSize, mixShards, seed: config.seed, epochs });
   const hook = (await specOf(store, source, 'sampleActivations')).config.hook;
   const { milestones } = await planStage(store, spec);
-  return { id, config: config.sae, seed: config.seed, reader, d, hook, totalSteps: reader.batches, milestones };
+  return { id, config: config.sae, seed: config.seed, reader, batch: new Float32Array(batchSize * d), d, hook, totalSteps: reader.batches, milestones };
 }
 
 /** A training as of its newest checkpoint at `atMost` steps. Throws UserError when it was not initialised. */
@@ -152,9 +154,9 @@ export function startMetrics({ scale, medianIterations, medianConverged }: SaeSt
   return { scale, medianIterations, ...(medianConverged === undefined ? {} : { medianConverged: Number(medianConverged) }) };
 }
 
-/** Batch `step` in training units, [batchSize, d]. */
-export function batchAt({ reader, state }: SaeTraining, step: number): Promise<Float32Array> {
-  return reader.read(step, state.scale);
+/** Batch `step` in training units, [batchSize, d], good until the next one is asked for. */
+export function batchAt({ reader, state, batch }: SaeTraining, step: number): Promise<Float32Array> {
+  return reader.read(step, state.scale, batch);
 }
 
 /** Features dead as of the training's step; before a whole window has passed, those that never fired. */

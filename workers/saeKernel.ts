@@ -2,15 +2,18 @@
 // which is right on a GPU and several times slower on a CPU.
 import { existsSync, realpathSync } from 'node:fs';
 import { createRequire } from 'node:module';
+import { registerHalfKernel, type HalfKernel } from '../data/halfKernel.ts';
 import { registerSaeKernel, type SaeKernel } from '../model/saeKernel.ts';
 import { UserError } from '../schemas/errors.ts';
 import { saeKernelPath } from '../setup/saeKernel.ts';
 
 const choices = ['auto', 'off', 'portable', 'avx2', 'avx512', 'avx512bf16'];
 
-interface KernelAddon extends Omit<SaeKernel, 'isa' | 'threads'> {
+interface KernelAddon extends Omit<SaeKernel, 'isa' | 'threads'>, HalfKernel {
   /** Chooses instruction set ('' the best there is) and threads for all that follows; returns the former. */
   open(isa: string, threads: number): string;
+  /** Whether the processor has instructions for `widen` and `narrow`. */
+  convertsHalf(): boolean;
 }
 
 /**
@@ -19,7 +22,7 @@ interface KernelAddon extends Omit<SaeKernel, 'isa' | 'threads'> {
  *
  * @throws UserError when the variable names what is unknown or not on this processor, and when the kernel does not load.
  */
-export function openSaeKernel(threads: number, env: Record<string, string | undefined> = process.env): SaeKernel | undefined {
+export function openSaeKernel(threads: number, env: Record<string, string | undefined> = process.env): (SaeKernel & { half?: HalfKernel }) | undefined {
   const choice = env['SAEFLOW_SAE_KERNEL'] || 'auto';
   if (!choices.includes(choice)) throw new UserError(`SAEFLOW_SAE_KERNEL=${choice} is not one of ${choices.join(', ')}.`, 'Unset it, or set it to one of these.');
   if (choice === 'off') return undefined;
@@ -29,8 +32,9 @@ export function openSaeKernel(threads: number, env: Record<string, string | unde
     return undefined;
   }
   try {
-    const { open, ...functions } = createRequire(import.meta.url)(path) as KernelAddon;
-    return { ...functions, isa: open(choice === 'auto' ? '' : choice, threads), threads };
+    const { open, convertsHalf, widen, narrow, ...functions } = createRequire(import.meta.url)(path) as KernelAddon;
+    const isa = open(choice === 'auto' ? '' : choice, threads);
+    return { ...functions, isa, threads, ...(isa !== 'portable' && convertsHalf() ? { half: { widen, narrow } } : {}) };
   } catch (error) {
     const reason = error instanceof Error ? error.message : String(error);
     if (choice !== 'auto') throw new UserError(`SAEFLOW_SAE_KERNEL=${choice}: ${reason}.`, 'Unset it: the best instruction set of this processor is then taken.', { cause: error });
@@ -39,9 +43,10 @@ export function openSaeKernel(threads: number, env: Record<string, string | unde
   }
 }
 
-/** Opens the kernel and makes trainings use it; returns what SAEs will train on, for a person. */
+/** Opens the kernel and makes trainings and conversions use it; returns what SAEs will train on, for a person. */
 export function registerNativeSaeKernel(threads: number, env: Record<string, string | undefined> = process.env): string {
   const kernel = openSaeKernel(threads, env);
   registerSaeKernel(kernel);
+  registerHalfKernel(kernel?.half);
   return kernel === undefined ? 'tensorflow' : `kernel ${kernel.isa}`;
 }

@@ -13,6 +13,7 @@ import { openSaeTrainer, zeroSaeArrays } from '../../model/saeTrainer.ts';
 import { fileEntry } from '../../schemas/artifact.ts';
 import { artifactId } from '../../schemas/stages.ts';
 import { breathe } from '../../stages/context.ts';
+import { registerNativeSaeKernel } from '../../workers/saeKernel.ts';
 import { loadBackend } from '../../workers/tensorflow.ts';
 import { serveSide } from './serve.ts';
 
@@ -20,10 +21,12 @@ const { mode, store: uri, artifact, entries, d, batchSize, mixShards, sae, threa
   .object({ mode: z.enum(['batches', 'train', 'memory']), store: z.string(), artifact: artifactId, entries: z.array(fileEntry), d: z.int(), batchSize: z.int(), mixShards: z.int(), sae: z.string(), threads: z.int() })
   .parse(JSON.parse(process.argv[2]!));
 const store = openStore(uri);
+if (mode === 'batches') registerNativeSaeKernel(threads);
 const backend = mode === 'batches' ? { name: 'Node', tensorflowVersion: process.versions.node, threads } : await loadBackend({ threads });
 const shards = entries.map((entry) => new ActivationFile(store, artifact, entry, d));
 const reader = new ShuffledReader({ shards, blockRows: rowsPerGroup, d, batchSize, mixShards, seed: 1, epochs: 1_000 });
 const trainer = mode === 'batches' ? undefined : openTrainer();
+const target = new Float32Array(batchSize * d);
 const kept = mode === 'memory' ? await reader.read(0, 0.5) : undefined;
 
 let waitedMs = 0;
@@ -31,7 +34,7 @@ let ranMs = 0;
 let lastL0: number | undefined;
 await serveSide(backend, async (index) => {
   const started = performance.now();
-  const x = kept ?? (await reader.read(index, 0.5));
+  const x = kept ?? (await reader.read(index, 0.5, target));
   waitedMs += performance.now() - started;
   let l0 = 0;
   if (trainer !== undefined) {

@@ -10,9 +10,11 @@ import { activationShardPieces } from '../../data/activationWriter.ts';
 import { openStore } from '../../data/artifactStore.ts';
 import { RandomStream } from '../../schemas/random.ts';
 import { RestingNumbers } from '../../stages/restingNumbers.ts';
+import { registerNativeSaeKernel } from '../../workers/saeKernel.ts';
 import { serveSide } from './serve.ts';
 
-const { mode, store: uri, rows, d } = z.object({ mode: z.enum(['shard', 'raw']), store: z.string(), rows: z.int(), d: z.int() }).parse(JSON.parse(process.argv[2]!));
+const { mode, store: uri, rows, d, threads } = z.object({ mode: z.enum(['shard', 'raw']), store: z.string(), rows: z.int(), d: z.int(), threads: z.int() }).parse(JSON.parse(process.argv[2]!));
+registerNativeSaeKernel(threads);
 const store = openStore(uri);
 const vectors = gelu(Math.min(rows, 4 * rowsPerGroup) * d);
 
