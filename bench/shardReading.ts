@@ -22,10 +22,10 @@ export const artifact = { stage: 'sampleActivations', key: 'b'.repeat(64) } as c
 /** Sums of float32 in another order. */
 const tolerance = 1e-6;
 
-/** Stores a shard of normal numbers in half precision: eight row groups that take turns. */
+/** Stores a shard of normal numbers of deviation 2 in half precision: eight row groups that take turns. */
 export async function putShard(folder: string, shard: number, rows: number, d: number): Promise<{ entry: FileEntry; columns: RowGroup }> {
   const stream = new RandomStream(1, 'bench', 'shard', shard);
-  const drawn = toFloat16(Float32Array.from({ length: Math.min(rows, 8 * rowsPerGroup) * d }, () => stream.normal()));
+  const drawn = toFloat16(Float32Array.from({ length: Math.min(rows, 8 * rowsPerGroup) * d }, () => 2 * stream.normal()));
   const values = new Uint16Array(rows * d);
   for (let at = 0; at < values.length; at += drawn.length) values.set(drawn.subarray(0, values.length - at), at);
   const integers = (n: number) => Int32Array.from({ length: rows }, () => stream.integer(n));

@@ -26,15 +26,17 @@ const backend = mode === 'batches' ? { name: 'Node', tensorflowVersion: process.
 const shards = entries.map((entry) => new ActivationFile(store, artifact, entry, d));
 const reader = new ShuffledReader({ shards, blockRows: rowsPerGroup, d, batchSize, mixShards, seed: 1, epochs: 1_000 });
 const trainer = mode === 'batches' ? undefined : openTrainer();
+/** The vectors are of twice the size that the SAE is for: as in training, they are scaled on their way. */
+const scale = 0.5;
 const target = new Float32Array(batchSize * d);
-const kept = mode === 'memory' ? await reader.read(0, 0.5) : undefined;
+const kept = mode === 'memory' ? await reader.read(0, scale) : undefined;
 
 let waitedMs = 0;
 let ranMs = 0;
 let lastL0: number | undefined;
 await serveSide(backend, async (index) => {
   const started = performance.now();
-  const x = kept ?? (await reader.read(index, 0.5, target));
+  const x = kept ?? (await reader.read(index, scale, target));
   waitedMs += performance.now() - started;
   let l0 = 0;
   if (trainer !== undefined) {
