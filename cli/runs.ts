@@ -1,7 +1,7 @@
 // Runs on a Temporal server: started under an id that says what they make, and found again by id, name or recency.
 import { setMaxListeners } from 'node:events';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { WorkflowExecutionAlreadyStartedError, WorkflowFailedError, type Client, type WorkflowExecutionInfo } from '@temporalio/client';
+import { WorkflowExecutionAlreadyStartedError, WorkflowFailedError, WorkflowNotFoundError, type Client, type WorkflowExecutionInfo } from '@temporalio/client';
 import { defineSearchAttributeKey } from '@temporalio/common';
 import { configHash, runWorkflowId } from '../data/configHash.ts';
 import type { PipelineConfig } from '../schemas/config.ts';
@@ -16,7 +16,9 @@ export interface StartedRun {
   attached: boolean;
 }
 
-const runKey = defineSearchAttributeKey('SaeflowRun', 'KEYWORD');
+export const runKey = defineSearchAttributeKey('SaeflowRun', 'KEYWORD');
+export const stageKey = defineSearchAttributeKey('SaeflowStage', 'KEYWORD');
+export const failedShardsKey = defineSearchAttributeKey('SaeflowFailedShards', 'INT');
 const hashKey = defineSearchAttributeKey('SaeflowConfigHash', 'KEYWORD');
 /** What a schedule calls its runs: its own name and the time they were due. */
 const scheduledRun = /-\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ$/;
@@ -93,7 +95,17 @@ export async function findRun(client: Client, run?: string): Promise<string> {
   if (run !== undefined && (run.includes('/') || scheduledRun.test(run))) return `saeflow/${run}`;
   const [latest] = await listRuns(client, run);
   if (latest !== undefined) return latest.workflowId;
+  // One that was started from Temporal's UI, under an id of someone's choice.
+  if (run !== undefined && (await isPipeline(client, run))) return run;
   throw new UserError(run === undefined ? 'there are no runs on this Temporal server' : `no run is called "${run}" on this Temporal server`, 'Run saeflow ls to see the runs there are, or saeflow run to start one.');
+}
+
+async function isPipeline(client: Client, workflowId: string): Promise<boolean> {
+  const description = await client.workflow.getHandle(workflowId).describe().catch((error: unknown) => {
+    if (error instanceof WorkflowNotFoundError) return undefined;
+    throw error;
+  });
+  return description?.type === 'pipeline';
 }
 
 /** True for what a server that is down or restarting does to a call; false for what a server answered. */

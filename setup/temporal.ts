@@ -86,6 +86,8 @@ function profileAddress(env: Environment): TemporalAddress | undefined {
     if (!connectionOptions.address) return undefined;
     return { kind: 'address', address: connectionOptions.address, namespace: namespace ?? 'default', connectionOptions };
   } catch (error) {
+    // What the reader stumbles over in a file without any section, such as an empty one.
+    if (error instanceof TypeError) throw new UserError(`The Temporal profile file ${file ?? 'temporal.toml'} holds no profile.`, 'Write a section such as [profile.default] with an address into it, or remove the file or TEMPORAL_CONFIG_FILE.', { cause: error });
     throw new UserError(
       `The Temporal profile can't be read: ${error instanceof Error ? error.message : String(error)}.`,
       'Correct temporal.toml (TEMPORAL_CONFIG_FILE), TEMPORAL_PROFILE or the TEMPORAL_* variables.',

@@ -1,5 +1,5 @@
 // The Markdown that Temporal's UI shows beside a workflow: where a run stands, at a glance. The UI sets typographic
-// fractions ("3/4" becomes ¾) and cuts off the last line of a table, which is why both are avoided here.
+// fractions ("3/4" becomes ¾) and cuts off what comes last, which is why there are no fractions here, and a rule at the end.
 import type { FailedShard, StageProgress } from '../schemas/progress.ts';
 import { shownMetrics } from '../schemas/shownMetrics.ts';
 
@@ -21,14 +21,12 @@ export interface RunView {
 }
 
 const finished: ReadonlySet<string> = new Set(['cached', 'done']);
-/** A paragraph that may be cut off. */
-const bottom = '\n\n&nbsp;';
 const shownFailures = 20;
 
 /** One line on a stage, and what a person should do about it. */
 export function describeStage(progress: StageProgress, note: string): string {
   const line = [`**${stateWord(progress)}**`, amount(progress), numbers(progress)].filter(Boolean).join(' · ');
-  return (note === '' ? line : `${line}\n\n${note}`) + bottom;
+  return [line, ...(note === '' ? [] : [note]), '---'].join('\n\n');
 }
 
 /** How many stages are finished, what waits for a person, and the table of all. */
@@ -41,12 +39,12 @@ export function describeRun(stages: readonly StageProgress[], paces: ReadonlyMap
     const name = stage.label === '' ? stage.stage : `${stage.stage} ${stage.label}`;
     return `| ${link(namespace, stage.workflowId, name)} | ${stateWord(stage)} | ${amount(stage)} | ${speed(stage, paces.get(stage), nowMs)} | ${numbers(stage)} |`;
   });
-  return [headline, ...(conclusion === '' ? [] : [conclusion]), ...decisions, ['| stage | state | done | speed | numbers |', '|---|---|---|---|---|', ...rows].join('\n')].join('\n\n') + bottom;
+  return [headline, ...(conclusion === '' ? [] : [conclusion]), ...decisions, ['| stage | state | done | speed | numbers |', '|---|---|---|---|---|', ...rows].join('\n'), '---'].join('\n\n');
 }
 
 /** What blocks a stage, and what to do: the note of a blocked stage. `listed` are all its parked shards, in short. */
 export function describeParked(count: number, listed: string, explained: readonly FailedShard[], skippable: boolean): string {
-  const shown = explained.slice(0, shownFailures).map(({ shard, error }) => `- shard ${shard}: \`${error.replace(/\s+/g, ' ').replaceAll('`', "'")}\``);
+  const shown = explained.slice(0, shownFailures).map(({ shard, error }) => `- shard ${shard}: \X);
   const more = count > shown.length ? [`- … and ${count - shown.length} more, whose errors are in the histories of the partitions (child workflows); all that are parked: ${listed}`] : [];
   const choices = ['`retryFailedShards` to try again', ...(skippable ? ['`skipFailedShards` to go on without'] : []), '`abort` to give the stage up'];
   return [
@@ -57,6 +55,11 @@ export function describeParked(count: number, listed: string, explained: readonl
     ...shown,
     ...more,
   ].join('\n');
+}
+
+/** On one line, and keys so short that the file's name behind them is seen. */
+function shorten(error: string): string {
+  return error.replace(/\s+/g, ' ').replaceAll('`', "'").replace(/\b([0-9a-f]{12})[0-9a-f]{52}\b/g, '$1…');
 }
 
 function parkedShards(count: number): string {

@@ -1,36 +1,45 @@
-// `saeflow ls`: the runs there are, going on or finished.
+// `saeflow ls`: the runs there are, going on or finished, or the artifacts of the store.
 import { Command } from 'commander';
-import { openStore } from '../../data/artifactStore.ts';
 import { findRunningTemporal } from '../connection.ts';
-import { alignTable, formatDuration } from '../format.ts';
-import { listReports } from '../reports.ts';
-import { listRuns } from '../runs.ts';
+import { artifactsOfStore, artifactTable, runsOfServer, runsOfStore, runTable, type ListedRun } from '../runList.ts';
 import { storeUri } from '../state.ts';
 import { addExamples, addStoreOption } from './options.ts';
 
+interface Options {
+  store?: string;
+  artifacts?: boolean;
+  json?: boolean;
+}
+
 export function lsCommand(): Command {
-  const command = new Command('ls').description('list runs, the newest first: of the Temporal server if one runs, else the finished ones of the store');
+  const command = new Command('ls')
+    .description('list runs, the newest first: of the Temporal server if one runs, else the finished ones of the store')
+    .option('--artifacts', 'list the artifacts of the store instead')
+    .option('--json', 'as JSON');
   addStoreOption(command);
-  addExamples(command, 'ls');
-  return command.action(async ({ store }: { store?: string }) => {
-    const temporal = await findRunningTemporal();
-    const rows = temporal === undefined ? await finishedRuns(storeUri(store)) : await knownRuns(temporal).finally(() => temporal.close());
-    if (rows.length === 0) console.log('no runs yet; start one with saeflow demo');
-    else console.log(alignTable([['run', 'status', 'started', 'took'], ...rows]).join('\n'));
+  addExamples(command, 'ls', 'ls --json', 'ls --artifacts --store s3://bucket/saeflow');
+  return command.action(async ({ store, artifacts, json }: Options) => {
+    const uri = storeUri(store);
+    if (artifacts) {
+      const found = await artifactsOfStore(uri);
+      print(found, json, found.length === 0 ? [`no artifacts are in ${uri}`] : artifactTable(found));
+      return;
+    }
+    const runs = await knownRuns(uri);
+    print(runs, json, runs.length === 0 ? ['no runs yet; start one with saeflow demo'] : runTable(runs));
   });
 }
 
-async function knownRuns({ client }: NonNullable<Awaited<ReturnType<typeof findRunningTemporal>>>): Promise<string[][]> {
-  const runs = await listRuns(client);
-  return runs.map(({ workflowId, status, startTime, closeTime }) => [
-    workflowId.replace(/^saeflow\//, ''),
-    status.name.toLowerCase(),
-    startTime.toISOString().slice(0, 19),
-    formatDuration(((closeTime?.getTime() ?? Date.now()) - startTime.getTime()) / 1_000),
-  ]);
+async function knownRuns(uri: string): Promise<ListedRun[]> {
+  const temporal = await findRunningTemporal();
+  if (temporal === undefined) return runsOfStore(uri);
+  try {
+    return await runsOfServer(temporal.client);
+  } finally {
+    await temporal.close();
+  }
 }
 
-async function finishedRuns(uri: string): Promise<string[][]> {
-  const reports = await listReports(openStore(uri));
-  return reports.map(({ report, writtenAt }) => [`${report.run}/${report.configHash.slice(0, 12)}`, 'completed', writtenAt?.toISOString().slice(0, 19) ?? '', '']);
+function print(data: unknown, json: boolean | undefined, lines: readonly string[]): void {
+  console.log(json ? JSON.stringify(data, null, 2) : lines.join('\n'));
 }

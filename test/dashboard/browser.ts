@@ -21,12 +21,17 @@ export interface OpenSite {
 
 const launchArguments = ['--no-sandbox', '--disable-gpu', '--headless=new', '--disable-background-networking', '--no-first-run', '--disable-component-update', '--disable-sync'];
 
+/** A headless browser: this machine's, or Debian's chromium, installed where there is none. */
+export async function launchBrowser(): Promise<Browser> {
+  return chromium.launch({ executablePath: await setUpBrowser(), args: launchArguments });
+}
+
 /** Writes a fixture site, serves it and starts a browser. */
 export async function openFixtureSite(features?: number): Promise<OpenSite> {
   const folder = await mkdtemp(join(tmpdir(), 'saeflow-dashboard-'));
   const fixture = await writeFixtureSite(folder, features);
   const server: SiteServer = await serveSite(folder);
-  const browser: Browser = await chromium.launch({ executablePath: await setUpBrowser(), args: launchArguments });
+  const browser = await launchBrowser();
   const complaints: string[] = [];
   const open = async (hash: string, options: BrowserContextOptions = {}): Promise<Page> => {
     const page = await browser.newPage({ viewport: { width: 1280, height: 800 }, ...options });

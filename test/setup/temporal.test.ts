@@ -89,6 +89,13 @@ describe('the order in which Temporal is looked for', () => {
     await expect(resolveTemporal({ ...bareEnvironment(), TEMPORAL_CONFIG_FILE: '/nowhere/temporal.toml' })).rejects.toThrow('/nowhere/temporal.toml');
   });
 
+  it('says of a profile file without a profile what belongs into it', async () => {
+    const env = bareEnvironment();
+    const file = join(env['HOME'] ?? '', 'temporal.toml');
+    writeFileSync(file, '# nothing yet\n');
+    await expect(resolveTemporal({ ...env, TEMPORAL_CONFIG_FILE: file })).rejects.toMatchObject({ name: 'UserError', message: `The Temporal profile file ${file} holds no profile.`, remedy: expect.stringContaining('[profile.default]') as string });
+  });
+
   it('takes TEMPORAL_CLI_PATH, then the PATH, then the cache', async () => {
     const env = bareEnvironment();
     const inCache = join(env['SAEFLOW_CACHE_DIR'] ?? '', 'temporal', `${temporalCliVersion}-${platform}`, 'temporal');
