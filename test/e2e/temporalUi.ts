@@ -109,16 +109,14 @@ export class TemporalUi {
     await dialog.waitFor({ state: 'hidden' });
   }
 
-  /** More Actions → Send an Update; returns the server's answer. The dialog closes itself if the update is accepted. */
-  async update(name: string, input: string, picture?: string): Promise<string> {
+  /** More Actions → Send an Update that is accepted: the dialog then closes itself. */
+  async update(name: string, input: string, picture?: string): Promise<void> {
     const dialog = await this.act('Send an Update');
     await this.choose(dialog, name);
     await dialog.locator('.cm-content').fill(input);
     if (picture !== undefined) await this.keep(picture);
-    const answered = this.page.waitForResponse((response) => response.request().method() === 'POST' && response.url().includes('/update/'));
-    await sleep(500);
     await dialog.getByRole('button', { name: 'Submit' }).click();
-    return (await answered).text();
+    await dialog.waitFor({ state: 'hidden' });
   }
 
   /** Request Cancellation. */
