@@ -56,8 +56,8 @@ describe('specKey', () => {
   it.each<[StageName, string]>([
     ['tokenize', '53d3c0d652276bc1427a257f5f172f49e92b7d8146fbee5df22918a649fd014b'],
     ['trainTransformer', '6777cbd6798aed18db9a1f165ff625eb7d5b1f8496b549cad6563b3d7a14bc6f'],
-    ['sampleActivations', 'f58e6d3efb6cc8cab514b970bef51026bff8faf2bfe88c008319cf92aafde602'],
-    ['trainSae', '554f1350def261c10cbc8490898e68f2e124c9425232eecd2345c96abecd9358'],
+    ['sampleActivations', 'fd765b91a0de69023438e9d8df46982ef3a38cd045be1bfa7b7789e1746a131f'],
+    ['trainSae', '8e4507c4fb48343a3727d0e1f16d692ba95094abd9ab0a1b7d421340a42dabac'],
     ['exportDashboard', '3955d40d962027b0993b93dc0e388db59d9ccd2d76fb74ce73fd94c59e84fdfd'],
   ])('of %s is the one that stores hold', (stage, key) => {
     expect(specKey(specs[stage])).toBe(key);
