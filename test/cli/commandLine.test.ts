@@ -42,7 +42,7 @@ describe('configuration', () => {
 
 describe('corpus', () => {
   it('that is missing, empty or of an unknown kind is refused before anything starts', async () => {
-    expect(await refused('demo', '--corpus', 'nothing/*.jsonl')).toMatch(/nothing\/\*\.jsonl" matches no file under .*\n\s+Check the path/);
+    expect(await refused('demo', '--corpus', 'nothing/*.jsonl')).toMatch(/nothing\/\*\.jsonl" matches no file under .*\n\s+Check the pattern/);
     writeFileSync(join(folder, 'empty.jsonl'), '');
     expect(await refused('demo', '--corpus', 'empty.jsonl')).toMatch(/the corpus is empty: .*empty\.jsonl/);
     writeFileSync(join(folder, 'table.csv'), 'a,b\n');

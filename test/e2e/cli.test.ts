@@ -115,7 +115,7 @@ describe('saeflow', () => {
   }, limit);
 
   it('stops cleanly at Ctrl-C, and the same command goes on from the checkpoint', async () => {
-    const args = [...tiny, '--name', 'stopped', '--set', 'transformer.training.steps=400', '--set', 'transformer.training.evaluateEverySteps=200'];
+    const args = [...tiny, '--name', 'stopped', '--set', 'transformer.training.steps=4000', '--set', 'transformer.training.evaluateEverySteps=2000'];
     const { child, output, ended } = startCli(folder, args);
     while (!/trainTransformer: running, +[1-9]\d* %/.test(output.stdout) && child.exitCode === null) await sleep(100);
     child.kill('SIGINT');
