@@ -41,6 +41,8 @@ export const demo: PipelineInput = {
       learningRate: 1e-3,
       decayFraction: 0.1,
       batchSize: 4_096,
+      // Half of the shards side by side: a batch then comes from nearly as many documents as if drawn from everywhere.
+      mixShards: 20,
       // Early on: what is revived needs steps to learn, and in a run this short a late resampling only disturbs.
       resampling: { steps: [100, 200, 300], deadWindowSteps: 75, candidates: 32_768 },
       segmentSteps: 50,

@@ -39,6 +39,8 @@ export const receipt = z.strictObject({
   /** Of a tokenized shard: the first lines left out; `metrics.badLines` counts all. */
   badLines,
   seconds: z.number().nonnegative(),
+  /** Of these, the time a training waited for its vectors. */
+  waitSeconds: z.number().nonnegative().optional(),
   device: z.string(),
   /** Through the store, by the attempt that succeeded; absent in receipts of before they were counted. */
   bytesRead: z.int().nonnegative().optional(),
@@ -71,6 +73,8 @@ export const manifest = z.strictObject({
     createdAt: z.string(),
     seconds: z.number().nonnegative(),
     gpuSeconds: z.number().nonnegative(),
+    /** Of `seconds`, the time a training waited for its vectors. */
+    waitSeconds: z.number().nonnegative().optional(),
     /** Through the store, by what made the pieces; absent in manifests of before they were counted. */
     bytesRead: z.int().nonnegative().optional(),
     bytesWritten: z.int().nonnegative().optional(),

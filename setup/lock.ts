@@ -3,7 +3,7 @@
 
 import { randomUUID } from 'node:crypto';
 import { readFileSync } from 'node:fs';
-import { link, mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { link, mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 
@@ -22,7 +22,7 @@ export async function withLock<T>(path: string, log: (line: string) => void, wor
       const holder = await readFile(path, 'utf8').catch(() => '');
       const owner = Number.parseInt(holder, 10);
       if (owner > 0 && !isAlive(owner)) {
-        await takeAway(path, holder, `${ticket}.dead`);
+        await takeAway(path, holder, ticket);
         continue;
       }
       if (!announced) log(`waiting for process ${owner}, which holds ${path}`);
@@ -53,12 +53,23 @@ export function isAlive(pid: number): boolean {
   }
 }
 
-/** Removes a dead owner's lock; when another waiter was faster and `path` is its lock already, that is put back. */
-async function takeAway(path: string, deadHolder: string, aside: string): Promise<void> {
-  const moved = await rename(path, aside).then(() => true, () => false);
-  if (!moved) return;
-  if ((await readFile(aside, 'utf8')) !== deadHolder) await tryLink(aside, path);
-  await rm(aside, { force: true });
+/**
+ * Removes a dead owner's lock. Behind a lock of its own: between a look at the dead owner's and its removal another waiter
+ * could have put its own there.
+ */
+async function takeAway(path: string, deadHolder: string, ticket: string): Promise<void> {
+  const guard = `${path}.takeover`;
+  if (!(await tryLink(ticket, guard))) {
+    const remover = Number.parseInt(await readFile(guard, 'utf8').catch(() => ''), 10);
+    if (remover > 0 && !isAlive(remover)) await rm(guard, { force: true });
+    await sleep(10);
+    return;
+  }
+  try {
+    if ((await readFile(path, 'utf8').catch(() => '')) === deadHolder) await rm(path, { force: true });
+  } finally {
+    await rm(guard, { force: true });
+  }
 }
 
 async function tryLink(ticket: string, path: string): Promise<boolean> {

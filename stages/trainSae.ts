@@ -17,7 +17,7 @@ import { breathe, type JobContext } from './context.ts';
 import { refuseBadVectors } from './saeProvenance.ts';
 import { resampleNow, resamplingPath } from './saeResampling.ts';
 import { trainTo } from './saeSteps.ts';
-import { openSetting, openTraining, saeState, saveTraining, startMetrics, startTraining, tensorsOf, waitingFraction, type SaeTraining } from './saeTraining.ts';
+import { openSetting, openTraining, saeState, saveTraining, startMetrics, startTraining, tensorsOf, type SaeTraining } from './saeTraining.ts';
 
 /** Writes the checkpoint of step 0: SPEC §4's initial weights, from the first `initVectors` vectors in reading order. */
 export async function initialiseSae(id: ArtifactId, context: JobContext): Promise<SegmentResult> {
@@ -119,8 +119,8 @@ async function finish(training: SaeTraining, { store, device }: JobContext): Pro
   }
   const { loss, mse, l1, l0, dead } = state.log.at(-1)!;
   const result = { loss, mse, l1, l0, dead, steps: training.totalSteps, ...startMetrics(state), d, features: config.features };
-  const metrics = { ...result, waitingFraction: waitingFraction(state), ...(await diversity(training, store)) };
-  await writeReceipt(store, id, { shard: 0, files, metrics, seconds: state.seconds, device, ...trafficOf(store, state.traffic) });
+  const metrics = { ...result, ...(await diversity(training, store)) };
+  await writeReceipt(store, id, { shard: 0, files, metrics, seconds: state.seconds, waitSeconds: state.waitSeconds, device, ...trafficOf(store, state.traffic) });
 }
 
 /** Documents in a batch: the mean of those that were counted, and of batches drawn from all vectors at random. */

@@ -39,7 +39,7 @@ describe('loadBackend', () => {
   // A project whose tfjs-node-gpu is as npm leaves it, before set-up has linked a binding.
   beforeAll(() => {
     unbound = mkdtempSync(join(tmpdir(), 'saeflow-unbound-'));
-    for (const folder of ['workers', 'schemas', 'setup', 'model', 'native']) cpSync(join(root, folder), join(unbound, folder), { recursive: true });
+    for (const folder of ['workers', 'schemas', 'setup', 'model', 'data', 'native']) cpSync(join(root, folder), join(unbound, folder), { recursive: true });
     writeFileSync(join(unbound, 'package.json'), '{"type":"module"}');
     const scope = 'node_modules/@tensorflow';
     mkdirSync(join(unbound, scope), { recursive: true });

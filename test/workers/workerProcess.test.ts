@@ -54,7 +54,7 @@ describe('a worker process', () => {
     async () => {
       const store = join(scratch, 'store');
       const killed = startWorker(store);
-      const input = { preset: 'tiny', corpus: { paths: [writeSmallCorpus(scratch)] }, transformer: { training: { steps: 600, evaluateEverySteps: 300, checkpointEverySteps: 50 } } };
+      const input = { preset: 'tiny', corpus: { paths: [writeSmallCorpus(scratch)] }, transformer: { training: { steps: 6_000, evaluateEverySteps: 3_000, checkpointEverySteps: 100 } } };
       const handle = await environment.client.workflow.start<(input: unknown) => Promise<PipelineResult>>('pipeline', { workflowId: 'process', taskQueue: taskQueues.workflows, args: [input] });
       const workflowId = await stageWorkflowOf(handle, 'trainTransformer');
       const training = () => pendingActivities(environment.client, workflowId);
