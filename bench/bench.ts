@@ -36,9 +36,9 @@ export interface Bench {
   run(settings: BenchSettings): Promise<BenchOutcome>;
 }
 
-/** Runs `use` with a temporary folder, deleted afterwards. */
-export async function withFolder<Result>(use: (folder: string) => Promise<Result>): Promise<Result> {
-  const folder = await mkdtemp(join(tmpdir(), 'saeflow-bench-'));
+/** Runs `use` with a temporary folder in `parent`, deleted afterwards. */
+export async function withFolder<Result>(use: (folder: string) => Promise<Result>, parent = tmpdir()): Promise<Result> {
+  const folder = await mkdtemp(join(parent, 'saeflow-bench-'));
   try {
     return await use(folder);
   } finally {

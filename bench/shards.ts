@@ -1,11 +1,8 @@
 // Writing activation shards: float32 vectors to half precision, Parquet, SHA-256 and a durable object, against writing
 // the same bytes raw, on a disk, in memory and on S3. Then whether others read what we write, and how fast.
-import { mkdtemp, rm } from 'node:fs/promises';
-import { createServer, type AddressInfo } from 'node:net';
 import { existsSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { ensureS3Server, startS3Process } from '../setup/s3Server.ts';
+import { startS3Server } from '../setup/s3Server.ts';
 import { chosen, failureNotes, withFolder, type Bench, type BenchOutcome, type BenchSettings } from './bench.ts';
 import { compare } from './result.ts';
 import { alternate, requireSame, type Measured } from './rounds.ts';
@@ -60,30 +57,14 @@ async function run(settings: BenchSettings): Promise<BenchOutcome> {
 }
 
 async function inFolder(parent: string, run: (store: string, env: NodeJS.ProcessEnv) => Promise<void>): Promise<void> {
-  const folder = await mkdtemp(join(parent, 'saeflow-bench-'));
-  try {
-    await run(folder, process.env);
-  } finally {
-    await rm(folder, { recursive: true, force: true });
-  }
+  await withFolder((folder) => run(folder, process.env), parent);
 }
 
 async function onS3(run: (store: string, env: NodeJS.ProcessEnv) => Promise<void>): Promise<void> {
-  const binary = await ensureS3Server();
-  const folder = await mkdtemp(join(tmpdir(), 'saeflow-bench-'));
-  const server = await startS3Process(binary, { folder, bucket: 'bench', port: await freePort() });
+  const server = await startS3Server('bench');
   try {
     await run('s3://bench/store', { ...process.env, ...server.env });
   } finally {
     await server.stop();
-    await rm(folder, { recursive: true, force: true });
   }
-}
-
-async function freePort(): Promise<number> {
-  const probe = createServer();
-  await new Promise<void>((done) => probe.listen(0, '127.0.0.1', done));
-  const { port } = probe.address() as AddressInfo;
-  await new Promise((done) => probe.close(done));
-  return port;
 }

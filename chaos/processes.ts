@@ -3,6 +3,7 @@ import { randomInt } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { isAlive } from '../setup/lock.ts';
 
 /** kill -9; returns when the process is gone, so that its ports and files can be used again. */
 export async function killHard(pid: number): Promise<void> {
@@ -11,16 +12,7 @@ export async function killHard(pid: number): Promise<void> {
   } catch {
     return; // Already gone.
   }
-  while (isRunning(pid)) await sleep(20);
-}
-
-/** True until the process is gone; a zombie is: its parent has only not asked yet. */
-export function isRunning(pid: number): boolean {
-  try {
-    return !/^State:\s+[ZX]/m.test(readFileSync(`/proc/${pid}/status`, 'utf8'));
-  } catch {
-    return false;
-  }
+  while (isAlive(pid)) await sleep(20);
 }
 
 /** Children of a process whose command line contains `text`, oldest first. */

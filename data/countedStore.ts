@@ -1,15 +1,15 @@
 // A store that counts the bytes that pass through it: what a job read and wrote is part of what it cost.
+import { z } from 'zod';
 import type { ArtifactStore, ListedObject, Stored, UnfinishedWrite } from './artifactStore.ts';
 
 /** Bytes read from a store and written to it. */
-export interface Traffic {
-  bytesRead: number;
-  bytesWritten: number;
-}
+export const traffic = z.strictObject({ bytesRead: z.int(), bytesWritten: z.int() });
+export type Traffic = z.infer<typeof traffic>;
+export const noTraffic: Readonly<Traffic> = { bytesRead: 0, bytesWritten: 0 };
 
 export class CountedStore implements ArtifactStore {
   readonly uri: string;
-  readonly traffic: Traffic = { bytesRead: 0, bytesWritten: 0 };
+  readonly traffic: Traffic = { ...noTraffic };
   private readonly store: ArtifactStore;
 
   constructor(store: ArtifactStore) {
@@ -78,7 +78,7 @@ export class CountedStore implements ArtifactStore {
 }
 
 /** What passed through a store since it was opened, and `before`; only `before` where it does not count. */
-export function trafficOf(store: ArtifactStore, before: Traffic = { bytesRead: 0, bytesWritten: 0 }): Traffic {
-  const { bytesRead, bytesWritten } = store instanceof CountedStore ? store.traffic : { bytesRead: 0, bytesWritten: 0 };
+export function trafficOf(store: ArtifactStore, before: Traffic = noTraffic): Traffic {
+  const { bytesRead, bytesWritten } = store instanceof CountedStore ? store.traffic : noTraffic;
   return { bytesRead: before.bytesRead + bytesRead, bytesWritten: before.bytesWritten + bytesWritten };
 }

@@ -2,7 +2,9 @@
 // honours If-None-Match. It is built from the Go module proxy, once per machine, into the cache outside the clone.
 
 import { spawn } from 'node:child_process';
-import { mkdir } from 'node:fs/promises';
+import { mkdir, mkdtemp, rm } from 'node:fs/promises';
+import { createServer, type AddressInfo } from 'node:net';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { UserError } from '../schemas/errors.ts';
@@ -34,6 +36,23 @@ export interface RunningS3Server {
 
 const credentials = { access: 'test-access', secret: 'test-secret-key' };
 
+/**
+ * Starts a server with a port and a temporary folder of its own, gone with it, that holds the (empty) bucket `bucket`; set
+ * its `env` before the first object of an S3 store is touched.
+ */
+export async function startS3Server(bucket: string): Promise<RunningS3Server> {
+  const binary = await ensureS3Server();
+  const folder = await mkdtemp(join(tmpdir(), 'saeflow-s3-'));
+  const server = await startS3Process(binary, { folder, bucket, port: await freePort() });
+  return {
+    ...server,
+    stop: async () => {
+      await server.stop();
+      await rm(folder, { recursive: true, force: true });
+    },
+  };
+}
+
 /** Starts the server of `folder` (made if need be, with an empty bucket) on 127.0.0.1; returns once it answers. */
 export async function startS3Process(binary: string, { folder, bucket, port }: { folder: string; bucket: string; port: number }): Promise<RunningS3Server> {
   await mkdir(join(folder, 'data', bucket), { recursive: true });
@@ -59,6 +78,14 @@ export async function startS3Process(binary: string, { folder, bucket, port }: {
       await exited;
     },
   };
+}
+
+async function freePort(): Promise<number> {
+  const probe = createServer();
+  await new Promise<void>((done) => probe.listen(0, '127.0.0.1', done));
+  const { port } = probe.address() as AddressInfo;
+  await new Promise((done) => probe.close(done));
+  return port;
 }
 
 async function answers(endpoint: string): Promise<boolean> {

@@ -4,7 +4,7 @@ import { z } from 'zod';
 import { ActivationFile } from '../data/activationFile.ts';
 import { rowsPerGroup } from '../data/activationFormat.ts';
 import { latestCheckpoint, saveCheckpoint } from '../data/checkpoint.ts';
-import { trafficOf } from '../data/countedStore.ts';
+import { noTraffic, traffic, trafficOf } from '../data/countedStore.ts';
 import { planStage } from '../data/plans.ts';
 import type { TensorInput } from '../data/safetensors.ts';
 import { ShuffledReader } from '../data/shuffledReader.ts';
@@ -48,7 +48,7 @@ export const saeState = z.strictObject({
   /** Of these, the time in which training waited for its vectors. */
   waitSeconds: z.number().nonnegative().default(0),
   /** Through the store in the jobs before the one that is running. */
-  traffic: z.strictObject({ bytesRead: z.int(), bytesWritten: z.int() }).default({ bytesRead: 0, bytesWritten: 0 }),
+  traffic: traffic.default(noTraffic),
   /** Documents that the batches of the log's rows were from, and how many such batches there were. */
   diversity: z.strictObject({ documents: z.int(), batches: z.int() }).default({ documents: 0, batches: 0 }),
 });
@@ -119,7 +119,7 @@ export function startTraining(setting: SaeSetting, weights: SaeArrays, mean: Flo
   const { d, config } = setting;
   const zeros = () => zeroSaeArrays(d, config.features);
   const trainer = openSaeTrainer({ weights, m: zeros(), v: zeros() }, config);
-  const state: SaeState = { ...start, log: [], resamplings: [], divergences: [], sums: zeroSums, seconds: 0, waitSeconds: 0, traffic: { bytesRead: 0, bytesWritten: 0 }, diversity: { documents: 0, batches: 0 } };
+  const state: SaeState = { ...start, log: [], resamplings: [], divergences: [], sums: zeroSums, seconds: 0, waitSeconds: 0, traffic: noTraffic, diversity: { documents: 0, batches: 0 } };
   return { ...setting, trainer, mean, lastFired: new Int32Array(config.features).fill(-1), step: 0, checkpointStep: 0, state };
 }
 

@@ -5,7 +5,7 @@ import * as tf from '@tensorflow/tfjs-core';
 import { z } from 'zod';
 import { artifactPath, writeReceipt } from '../data/artifact.ts';
 import { deleteCheckpointsAfter, latestCheckpoint, saveCheckpoint } from '../data/checkpoint.ts';
-import { trafficOf } from '../data/countedStore.ts';
+import { noTraffic, traffic, trafficOf } from '../data/countedStore.ts';
 import { specOf } from '../data/inputs.ts';
 import { planStage } from '../data/plans.ts';
 import { encodeSafetensors, type TensorInput } from '../data/safetensors.ts';
@@ -35,7 +35,7 @@ const trainingState = z.strictObject({
   steps: z.int().nonnegative(),
   seconds: z.number().nonnegative(),
   /** Through the store in the jobs before the one that is running. */
-  traffic: z.strictObject({ bytesRead: z.int(), bytesWritten: z.int() }).default({ bytesRead: 0, bytesWritten: 0 }),
+  traffic: traffic.default(noTraffic),
 });
 type TrainingState = z.infer<typeof trainingState>;
 
@@ -102,7 +102,7 @@ async function restore(setting: Setting, atMost: number, { store }: JobContext):
   const checkpoint = await latestCheckpoint(store, id, trainingState, { atMost });
   if (checkpoint === null) {
     const parameters = toTensors(initialParameters(architecture, vocabRows, seed));
-    const state: TrainingState = { evaluations: [], divergences: [], lossSum: 0, normSum: 0, steps: 0, seconds: 0, traffic: { bytesRead: 0, bytesWritten: 0 } };
+    const state: TrainingState = { evaluations: [], divergences: [], lossSum: 0, normSum: 0, steps: 0, seconds: 0, traffic: noTraffic };
     return { ...setting, model: new Transformer(architecture, parameters), moments: zeroMoments(parameters), step: 0, checkpointStep: 0, state };
   }
   const part = (prefix: string) => toTensors(checkpoint.tensors, prefix);

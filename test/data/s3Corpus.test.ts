@@ -11,10 +11,9 @@ import { planCorpusShards } from '../../data/corpusShards.ts';
 import { defaultReadOptions, readDocuments, type Document } from '../../data/documents.ts';
 import { ChangedContent, RemoteTrouble, type Patience } from '../../data/patience.ts';
 import { UserError } from '../../schemas/errors.ts';
-import type { RunningS3Server } from '../../setup/s3Server.ts';
+import { startS3Server, type RunningS3Server } from '../../setup/s3Server.ts';
 import { corpusFolder, jsonLines } from './corpusFixtures.ts';
 import { startFlakyProxy, type FlakyProxy } from './flakyProxy.ts';
-import { startS3Server } from './s3Server.ts';
 
 const patience: Patience = { tries: 2, firstPauseMs: 5, maxPauseMs: 20, idleMs: 5_000 };
 const rows = Array.from({ length: 300 }, (_, index) => ({ text: `Dokument ${index} ${'äöü '.repeat(index % 7)}` }));

@@ -2,8 +2,7 @@ import { CreateMultipartUploadCommand, S3Client, UploadPartCommand } from '@aws-
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { openStore } from '../../data/artifactStore.ts';
 import { UserError } from '../../schemas/errors.ts';
-import type { RunningS3Server } from '../../setup/s3Server.ts';
-import { startS3Server } from './s3Server.ts';
+import { startS3Server, type RunningS3Server } from '../../setup/s3Server.ts';
 import { describeStoreContract } from './storeContract.ts';
 
 let server: RunningS3Server;
