@@ -14,6 +14,11 @@ export const example = z.strictObject({
   tokens: z.array(z.int().nonnegative()),
   /** The feature's activation on each token, 0 where it did not fire. */
   activations: z.array(z.number()),
+  /**
+   * Ablation effect on each token as it was predicted, nats: log p(token) as it is minus log p(token) without the feature
+   * at the position before (SPEC §6). Positive: the feature made the token more likely. 0 where it did not fire before it.
+   */
+  effects: z.array(z.number()),
   /** Provenance: the document and the offset in it, in tokens, of the token that fired. */
   document: z.strictObject({ id: z.string(), lang: z.string(), source: z.string(), file: z.string(), line: z.int(), offset: z.int().nonnegative() }),
 });
@@ -43,6 +48,13 @@ export const featurePage = z.strictObject({
   /** Evenly spaced by value, from the highest to the lowest. */
   intervals: z.array(z.strictObject({ low: z.number(), high: z.number(), count: z.int().nonnegative(), examples: z.array(example) })),
   nearest: z.array(z.strictObject({ feature: z.int().nonnegative(), cosine: z.number() })),
+  /** Ablation effects over all firings, nats per firing: their mean, mean magnitude, and the share where the feature helped. */
+  ablation: z.strictObject({ mean: z.number(), meanMagnitude: z.number(), helped: z.number() }),
+  /** Components of the hooked activation (of an MLP: its neurons) that the decoder row points along: share of its L1 norm. */
+  neurons: z.array(z.strictObject({ neuron: z.int().nonnegative(), weight: z.number(), share: z.number() })),
+  /** Pearson correlation over all tokens read, largest first. */
+  correlatedNeurons: z.array(z.strictObject({ neuron: z.int().nonnegative(), pearson: z.number() })),
+  correlatedFeatures: z.array(z.strictObject({ feature: z.int().nonnegative(), pearson: z.number() })),
 });
 export type FeaturePage = z.infer<typeof featurePage>;
 
@@ -61,6 +73,13 @@ export const featureIndex = z.strictObject({
   topLangShare: z.array(z.number()),
   /** How many top examples there are: fewer than asked for where the feature fired in few places. */
   topExamples: z.array(z.int()),
+  /** Mean magnitude of the ablation effect, nats per firing. */
+  ablation: z.array(z.number()),
+  /** Share of the loss, summed over all tokens and features, that the feature's ablation adds. May be negative. */
+  lossShare: z.array(z.number()),
+  /** The probe that the feature predicts best, by its place in probes.json, and its F1; -1 and 0 where there is none. */
+  probe: z.array(z.int()),
+  probeF1: z.array(z.number()),
 });
 export type FeatureIndex = z.infer<typeof featureIndex>;
 
@@ -112,3 +131,61 @@ export const runPage = z.strictObject({
   ),
 });
 export type RunPage = z.infer<typeof runPage>;
+
+/** A feature as the answer to a probe: scores on held-out tokens that were not used for choosing it (SPEC §7). */
+export const probeAnswer = z.strictObject({
+  feature: z.int().nonnegative(),
+  /** Activation above which the feature says yes; chosen, like the feature, on the other half of the documents. */
+  threshold: z.number(),
+  f1: z.number(),
+  precision: z.number(),
+  recall: z.number(),
+  auroc: z.number(),
+  /** Share of its 20 strongest tokens that satisfy the probe. */
+  precisionTop20: z.number(),
+});
+
+/** site/data/probes.json: for each probe of the configuration the features that predict it best, best first. */
+export const probesPage = z.array(
+  z.strictObject({
+    name: z.string(),
+    description: z.string(),
+    /** Tokens that satisfy the probe: where features are chosen, and where they are judged. */
+    support: z.strictObject({ chosenOn: z.int().nonnegative(), judgedOn: z.int().nonnegative() }),
+    /** False where the support is too small for the scores to mean anything. */
+    enough: z.boolean(),
+    answers: z.array(probeAnswer),
+  }),
+);
+export type ProbesPage = z.infer<typeof probesPage>;
+
+/** site/data/map.json: decoder rows in two dimensions by UMAP (SPEC §6), and clusters; one entry a mapped feature. */
+export const featureMap = z.strictObject({ features: z.array(z.int().nonnegative()), x: z.array(z.number()), y: z.array(z.number()), cluster: z.array(z.int()) });
+export type FeatureMap = z.infer<typeof featureMap>;
+
+/** site/data/texts/index.json: the example texts, one file each beside it. */
+export const textList = z.array(z.strictObject({ file: z.string(), title: z.string(), lang: z.string(), source: z.string(), tokens: z.int() }));
+export type TextList = z.infer<typeof textList>;
+
+/** site/data/texts/00000.json: a held-out text and all activations on it, token by token, strongest first. */
+export const textPage = z.strictObject({
+  tokens: z.array(z.int().nonnegative()),
+  features: z.array(z.array(z.int().nonnegative())),
+  values: z.array(z.array(z.number())),
+});
+export type TextPage = z.infer<typeof textPage>;
+
+/** site/data/labels.json, present after `saeflow label`: automatic interpretations (OpenAI-compatible endpoint). */
+export const featureLabels = z.strictObject({
+  model: z.string(),
+  labels: z.array(
+    z.strictObject({
+      feature: z.int().nonnegative(),
+      text: z.string(),
+      /** Spearman correlation of predicted and true activations, and balanced accuracy of detection; null: not scored. */
+      spearman: z.number().nullable(),
+      detection: z.number().nullable(),
+    }),
+  ),
+});
+export type FeatureLabels = z.infer<typeof featureLabels>;
