@@ -70,11 +70,12 @@ it('says of each artifact its parents, its time and its bytes; what it all cost;
     expect(provenance.bytesRead).toBeGreaterThan(0);
     expect(provenance.bytesWritten).toBeGreaterThan(0);
   }
-  // what was read and written is the same on any store
+  // what was read and written is the same on any store, but for the digits of times in the manifests that are read
   const local = await manifests(join(folder, 'store'));
   for (const stage of ['tokenize', 'sampleActivations'] as const) {
     const [there, here] = [made, local].map((all) => all.find((one) => one.stage === stage)!.provenance);
-    expect([there!.bytesRead, there!.bytesWritten]).toEqual([here!.bytesRead, here!.bytesWritten]);
+    expect(there!.bytesWritten).toBe(here!.bytesWritten);
+    expect(Math.abs(there!.bytesRead! - here!.bytesRead!)).toBeLessThan(1_000);
   }
   const cost = JSON.parse((await succeed('cost', '--json', '--store', uri, '--cpu-hour', '0.05')).stdout) as RunCost;
   const all = [cost.made, cost.found];
