@@ -8,7 +8,7 @@ import { configHash, runWorkflowId } from '../data/configHash.ts';
 import type { PipelineConfig } from '../schemas/config.ts';
 import { UserError } from '../schemas/errors.ts';
 import { taskQueues, type StageInput } from '../schemas/progress.ts';
-import { stageWorkflowId } from '../workflows/run.ts';
+import { stageWorkflowId } from '../schemas/stages.ts';
 
 /** A run's name by itself, or with the beginning of its hash: `demo`, `demo/1f2e3d4c5b6a`. */
 export interface StartedRun {
