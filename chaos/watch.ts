@@ -5,8 +5,7 @@ import { readSpec } from '../data/artifact.ts';
 import type { ListedObject } from '../data/artifactStore.ts';
 import { planStage } from '../data/plans.ts';
 import { jobProgress } from '../schemas/jobs.ts';
-import { artifactId, stageNames, type ArtifactId, type StageName } from '../schemas/stages.ts';
-import { stageWorkflowId } from '../workflows/run.ts';
+import { artifactId, stageNames, stageWorkflowId, type ArtifactId, type StageName } from '../schemas/stages.ts';
 import type { Cluster } from './cluster.ts';
 
 export interface Position {

@@ -1,12 +1,14 @@
 // What `demo` and `run` share: bring up what is needed, start or attach to the run, show it to its end, and leave the
 // machine as was asked.
 import { statSync } from 'node:fs';
+import type { Client } from '@temporalio/client';
+import type { z } from 'zod';
 import { buildDemoCorpus } from '../data/demoCorpus.ts';
 import { DEMO_CORPUS_PATTERN } from '../data/corpusFiles.ts';
 import { openStore } from '../data/artifactStore.ts';
 import type { PipelineConfig } from '../schemas/config.ts';
 import { UserError } from '../schemas/errors.ts';
-import type { PipelineResult } from '../schemas/progress.ts';
+import { pipelineResult, type PipelineResult } from '../schemas/progress.ts';
 import { freeBytes } from '../setup/cache.ts';
 import { workflowUrl } from './connection.ts';
 import { lookAtCorpus, requireCorpus, withTokenizer } from './corpus.ts';
@@ -67,26 +69,33 @@ async function carryOut(config: PipelineConfig, options: FollowOptions, stack: L
     const { workflowId, runId, attached } = await startRun(temporal.client, config);
     screen.say(`${attached ? 'going on with' : 'started'} ${workflowId}`);
     screen.say(`Temporal UI  ${workflowUrl(temporal, workflowId) ?? `(address ${temporal.address}, namespace ${temporal.namespace})`}`);
-    const watching = new AbortController();
-    const shown = showRun(temporal.client, workflowId, screen, watching.signal);
-    const ended = resultOf(temporal.client, { workflowId, runId }, watching.signal);
-    let result: PipelineResult | undefined;
-    try {
-      result = await Promise.race([ended, interrupt.raised.then(() => undefined), trouble.raised]);
-    } finally {
-      watching.abort();
-      // Nothing may be asked any more when the connection is closed.
-      await Promise.allSettled([shown, ended]);
-    }
-    if (result === undefined) {
-      keepServer = false;
-      screen.say('stopping: checkpoints are being saved (Ctrl-C again ends at once)');
-      throw new Stopped();
-    }
+    const result = await watchToEnd(temporal.client, { workflowId, runId }, pipelineResult, screen, interrupt, trouble);
+    keepServer = keepServer && result !== undefined;
+    if (result === undefined) throw new Stopped();
     await finish(result, options, screen, formatDuration((Date.now() - startedMs) / 1_000), workflowUrl(temporal, workflowId));
   } finally {
     await stack.stop({ keepServer });
     if (interrupt.signal.aborted) screen.say('stopped; run the same command again to go on');
+  }
+}
+
+/**
+ * Shows a workflow until it has ended and gives its result; undefined after Ctrl-C.
+ *
+ * @throws WorkflowFailedError when it failed; what `trouble` was told.
+ */
+export async function watchToEnd<Result>(client: Client, workflow: { workflowId: string; runId: string }, schema: z.ZodType<Result>, screen: Screen, interrupt: Interrupt, trouble: Trouble): Promise<Result | undefined> {
+  const watching = new AbortController();
+  const shown = showRun(client, workflow.workflowId, screen, watching.signal);
+  const ended = resultOf(client, workflow, schema, watching.signal);
+  try {
+    const result = await Promise.race([ended, interrupt.raised.then(() => undefined), trouble.raised]);
+    if (result === undefined) screen.say('stopping: checkpoints are being saved (Ctrl-C again ends at once)');
+    return result;
+  } finally {
+    watching.abort();
+    // Nothing may be asked any more when the connection is closed.
+    await Promise.allSettled([shown, ended]);
   }
 }
 
@@ -132,7 +141,7 @@ async function requireInputs(config: PipelineConfig, { storeUri, worker, diskChe
 }
 
 /** A failure that is noticed beside the run: the first one counts. */
-class Trouble {
+export class Trouble {
   readonly raised: Promise<never>;
   raise: (error: Error) => void = () => undefined;
 

@@ -28,11 +28,13 @@ const mostFailures = 3;
 const atWork: ReadonlySet<string> = new Set(['running', 'paused', 'blocked']);
 
 /**
- * Asks a run how far it is. Throws what the client throws when no worker or server answers.
+ * Asks a run, or a stage that was started alone, how far it is. Throws what the client throws when no worker or server answers.
  */
 export async function readRun(client: Client, workflowId: string): Promise<RunNow> {
   return client.withDeadline(Date.now() + deadlineMs, async () => {
-    const run = runProgress.parse(await client.workflow.getHandle(workflowId).query('progress'));
+    const said = await client.workflow.getHandle(workflowId).query('progress');
+    const alone = stageProgress.safeParse(said).data;
+    const run = alone === undefined ? runProgress.parse(said) : { run: alone.stage, stages: [alone] };
     const stages = await Promise.all(run.stages.map((stage) => readStage(client, stage)));
     return { run, stages };
   });

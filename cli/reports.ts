@@ -1,6 +1,4 @@
 // Reports of finished runs, read from the store alone: no server has to run for them.
-import { stat } from 'node:fs/promises';
-import { join } from 'node:path';
 import { openStore, type ArtifactStore } from '../data/artifactStore.ts';
 import { UserError } from '../schemas/errors.ts';
 import { report as reportSchema, type Report } from '../schemas/report.ts';
@@ -9,8 +7,7 @@ export interface FoundReport {
   report: Report;
   /** Path in the store. */
   path: string;
-  /** When it was written, where the store can say. */
-  writtenAt?: Date;
+  writtenAt: Date;
 }
 
 /**
@@ -19,9 +16,9 @@ export interface FoundReport {
  * @throws UserError when one is malformed.
  */
 export async function listReports(store: ArtifactStore): Promise<FoundReport[]> {
-  const paths = (await store.list('runs/')).map(({ path }) => path).filter((path) => path.endsWith('/report.json'));
-  const found = await Promise.all(paths.map((path) => readReport(store, path)));
-  return found.sort((a, b) => (b.writtenAt?.getTime() ?? 0) - (a.writtenAt?.getTime() ?? 0));
+  const objects = (await store.list('runs/')).filter(({ path }) => path.endsWith('/report.json'));
+  const found = await Promise.all(objects.map(async ({ path, modifiedAt }) => ({ report: await readReport(store, path), path, writtenAt: modifiedAt })));
+  return found.sort((a, b) => b.writtenAt.getTime() - a.writtenAt.getTime());
 }
 
 /**
@@ -47,13 +44,11 @@ export function storeFolder(store: ArtifactStore): string | undefined {
   return store.uri.startsWith('/') ? store.uri : store.uri.startsWith('file://') ? new URL(store.uri).pathname : undefined;
 }
 
-async function readReport(store: ArtifactStore, path: string): Promise<FoundReport> {
+async function readReport(store: ArtifactStore, path: string): Promise<Report> {
   const text = Buffer.from(await store.get(path)).toString();
   const parsed = reportSchema.safeParse(parseJson(text));
   if (!parsed.success) throw new UserError(`${store.uri}/${path} is malformed: ${parsed.error.issues[0]?.path.join('.')}: ${parsed.error.issues[0]?.message}`, 'Run the same configuration again: its report is written anew.');
-  const folder = storeFolder(store);
-  const written = folder === undefined ? undefined : (await stat(join(folder, path)).catch(() => undefined))?.mtime;
-  return { report: parsed.data, path, ...(written === undefined ? {} : { writtenAt: written }) };
+  return parsed.data;
 }
 
 function parseJson(text: string): unknown {

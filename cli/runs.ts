@@ -1,12 +1,14 @@
 // Runs on a Temporal server: started under an id that says what they make, and found again by id, name or recency.
 import { setMaxListeners } from 'node:events';
 import { setTimeout as sleep } from 'node:timers/promises';
+import type { z } from 'zod';
 import { WorkflowExecutionAlreadyStartedError, WorkflowFailedError, WorkflowNotFoundError, type Client, type WorkflowExecutionInfo } from '@temporalio/client';
 import { defineSearchAttributeKey } from '@temporalio/common';
 import { configHash, runWorkflowId } from '../data/configHash.ts';
 import type { PipelineConfig } from '../schemas/config.ts';
 import { UserError } from '../schemas/errors.ts';
-import { pipelineResult, taskQueues, type PipelineResult } from '../schemas/progress.ts';
+import { taskQueues, type StageInput } from '../schemas/progress.ts';
+import { stageWorkflowId } from '../schemas/stages.ts';
 
 /** A run's name by itself, or with the beginning of its hash: `demo`, `demo/1f2e3d4c5b6a`. */
 export interface StartedRun {
@@ -55,17 +57,32 @@ export async function startRun(client: Client, config: PipelineConfig): Promise<
   }
 }
 
+/** Starts the workflow of one stage, or attaches to the one that is making the same artifact. */
+export async function startStage(client: Client, input: Pick<StageInput, 'run' | 'spec' | 'leaveOut'> & { execution: Partial<StageInput['execution']> }, key: string): Promise<StartedRun> {
+  const { stage } = input.spec;
+  const workflowId = stageWorkflowId(stage, key);
+  const handle = await client.workflow.start(stage, {
+    workflowId,
+    taskQueue: taskQueues.workflows,
+    args: [input],
+    workflowIdConflictPolicy: 'USE_EXISTING',
+    workflowIdReusePolicy: 'ALLOW_DUPLICATE',
+    staticSummary: `${input.run}: ${stage}`,
+  });
+  return { workflowId, runId: handle.firstExecutionRunId, attached: false };
+}
+
 /**
- * Waits for a run's end, through restarts of the server; undefined once `signal` is aborted.
+ * Waits for a workflow's end, through restarts of the server; undefined once `signal` is aborted.
  *
- * @throws WorkflowFailedError when the run failed or was cancelled.
+ * @throws WorkflowFailedError when it failed or was cancelled.
  */
-export async function resultOf(client: Client, { workflowId, runId }: { workflowId: string; runId?: string }, signal: AbortSignal): Promise<PipelineResult | undefined> {
+export async function resultOf<Result>(client: Client, { workflowId, runId }: { workflowId: string; runId?: string }, schema: z.ZodType<Result>, signal: AbortSignal): Promise<Result | undefined> {
   // gRPC adds a listener for each call, and a run's end is waited for by one long poll after another
   setMaxListeners(0, signal);
   while (!signal.aborted) {
     try {
-      return pipelineResult.parse(await client.withAbortSignal(signal, () => client.workflow.getHandle(workflowId, runId).result()));
+      return schema.parse(await client.withAbortSignal(signal, () => client.workflow.getHandle(workflowId, runId).result()));
     } catch (error) {
       if (signal.aborted) return undefined;
       if (error instanceof WorkflowFailedError || !isAboutConnection(error)) throw error;

@@ -75,7 +75,7 @@ export class ActivationFile {
 
   private explain(error: unknown, group: number): unknown {
     const place = `${this.store.uri}/${this.path}`;
-    const remedy = 'Put the file back from a copy, or run saeflow verify --repair, which removes what is damaged, and then the same run again: only that is made anew.';
+    const remedy = 'Put the file back from a copy, or run saeflow repair, which makes what is damaged anew, and then the same run again.';
     if (error instanceof NotFoundError) return new UserError(`${place} is missing, though its manifest names it`, remedy, { cause: error });
     // What the layout's and the ranges' checks throw, and hyparquet on a footer that is none; anything else is the store's.
     const isDamage = error instanceof RangeError || error instanceof TypeError || (error instanceof Error && error.constructor === Error && /parquet|thrift/i.test(error.message));

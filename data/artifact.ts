@@ -121,7 +121,7 @@ export async function readVerified(store: ArtifactStore, id: ArtifactId, entry: 
   if (found === entry.sha256 && bytes.length === entry.bytes) return bytes;
   throw new UserError(
     `${store.uri}/${path} is corrupted: SHA-256 ${entry.sha256} (${entry.bytes} bytes) expected, ${found} (${bytes.length} bytes) found`,
-    'Put the file back from a copy, or run saeflow verify --repair, which removes what is damaged, and then the same run again: only that is made anew.',
+    'Put the file back from a copy, or run saeflow repair, which makes what is damaged anew, and then the same run again.',
   );
 }
 
@@ -163,11 +163,19 @@ async function verifyOne(store: ArtifactStore, artifact: ArtifactId, problems: V
   if (manifest.stage !== artifact.stage || manifest.key !== artifact.key) report('manifest.json', `a manifest of ${artifact.stage}/${artifact.key}`, `one of ${manifest.stage}/${manifest.key}`);
   const listSha256 = contentSha256(manifest.files);
   if (listSha256 !== manifest.contentSha256) report('manifest.json', manifest.contentSha256, `${listSha256} (of its list of files)`);
-  for (const file of manifest.files) {
-    const found = await hashObject(store, artifactPath(artifact, file.path));
-    if (found !== file.sha256) report(file.path, file.sha256, found ?? 'nothing');
-  }
+  problems.push(...(await verifyFiles(store, artifact, manifest.files)));
   return manifest;
+}
+
+/** The files of an artifact that are not what its manifest, or a receipt, says. */
+export async function verifyFiles(store: ArtifactStore, artifact: ArtifactId, files: readonly FileEntry[]): Promise<VerificationProblem[]> {
+  const problems: VerificationProblem[] = [];
+  for (const file of files) {
+    const path = artifactPath(artifact, file.path);
+    const found = await hashObject(store, path);
+    if (found !== file.sha256) problems.push({ artifact, path, expected: file.sha256, found: found ?? 'nothing' });
+  }
+  return problems;
 }
 
 /** SHA-256 of an object of any size, read a piece at a time; null when it isn't there. */

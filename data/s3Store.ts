@@ -3,9 +3,11 @@
 // The SDK is heavy, hence imported when the first object is touched.
 import { createHash } from 'node:crypto';
 import { Readable } from 'node:stream';
+import { setTimeout as sleep } from 'node:timers/promises';
 import type * as s3Sdk from '@aws-sdk/client-s3';
 import { UserError } from '../schemas/errors.ts';
 import type { ArtifactStore, ListedObject, Stored, UnfinishedWrite } from './artifactStore.ts';
+import { RemoteTrouble } from './patience.ts';
 import { checkPath, checkPrefix, checkRange, isPath, NotFoundError } from './storePath.ts';
 
 /** Objects above this go up in parts of this size. */
@@ -13,6 +15,13 @@ const partBytes = 32 * 2 ** 20;
 const partsAtOnce = 4;
 const deletesAtOnce = 16;
 const conflictAttempts = 5;
+/** Half a minute of them: a server that restarts, or that asks for less, is not worth a failed activity. */
+const requestAttempts = 8;
+const bodyAttempts = 5;
+const connectMs = 10_000;
+/** Without a byte either way for so long, a connection counts as broken. */
+const idleMs = 120_000;
+const expired: ReadonlySet<string> = new Set(['ExpiredToken', 'ExpiredTokenException', 'TokenRefreshRequired']);
 
 type Sdk = typeof s3Sdk;
 
@@ -82,10 +91,7 @@ export class S3Store implements ArtifactStore {
 
   async get(path: string): Promise<Uint8Array> {
     const target = this.target(path);
-    return this.call(path, async ({ sdk, client }) => {
-      const { Body } = await client.send(new sdk.GetObjectCommand(target));
-      return Body!.transformToByteArray();
-    });
+    return this.call(path, ({ sdk, client }) => readWhole(() => client.send(new sdk.GetObjectCommand(target))));
   }
 
   async range(path: string, start: number, length: number): Promise<Uint8Array> {
@@ -98,8 +104,7 @@ export class S3Store implements ArtifactStore {
     }
     return this.call(path, async ({ sdk, client }) => {
       try {
-        const { Body } = await client.send(new sdk.GetObjectCommand({ ...target, Range: `bytes=${start}-${start + length - 1}` }));
-        const bytes = await Body!.transformToByteArray();
+        const bytes = await readWhole(() => client.send(new sdk.GetObjectCommand({ ...target, Range: `bytes=${start}-${start + length - 1}` })));
         if (bytes.length === length) return bytes;
       } catch (error) {
         if (statusOf(error) !== 416) throw error;
@@ -203,7 +208,7 @@ export class S3Store implements ArtifactStore {
   }
 
   private async call<T>(path: string, work: (connection: Connection) => Promise<T>): Promise<T> {
-    this.connection ??= connect();
+    this.connection ??= connect(requestAttempts);
     try {
       return await work(await this.connection);
     } catch (error) {
@@ -218,22 +223,48 @@ export class S3Store implements ArtifactStore {
     if (name === 'CredentialsProviderError') {
       return new UserError(`${this.uri}: no S3 credentials were found`, 'Set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE, or run where an instance role applies.', { cause: error });
     }
+    if (expired.has(name)) {
+      return new UserError(`${this.uri}: the S3 credentials have expired (${name})`, 'Renew them (aws sso login, or a new AWS_SESSION_TOKEN with its keys), start the worker again, and run the same command: what is finished is kept.', { cause: error });
+    }
+    if (name === 'RequestTimeTooSkewed') {
+      return new UserError(`${this.uri}: the time of this machine, ${new Date().toISOString()}, differs too much from the server's`, 'Set the clock (timedatectl set-ntp true), then run the same command again.', { cause: error });
+    }
     if (status === 401 || status === 403) {
       return new UserError(`${this.uri}: access to ${path} is refused (${name})`, 'Check the credentials and that they may list, get, put and delete in this bucket.', { cause: error });
     }
     if (status === 404) return new NotFoundError(this.uri, path);
+    // What the SDK gave up, after its own retries: Temporal's go on. Anything else is the caller's.
+    if (error instanceof Error && '$metadata' in error) return new RemoteTrouble(`${this.uri}/${path}: ${name}: ${error.message}`, { cause: error });
+    if (error instanceof RemoteTrouble) return new RemoteTrouble(`${this.uri}/${path}: ${error.message}`, { cause: error.cause });
     return error;
   }
 }
 
-/** The SDK, and a client made as its environment says. */
-export async function connect(): Promise<Connection> {
+/** The body of an answer; asked for again where it breaks off, which the SDK does not do. */
+async function readWhole(ask: () => Promise<s3Sdk.GetObjectCommandOutput>): Promise<Uint8Array> {
+  for (let attempt = 1; ; attempt++) {
+    const { Body, ContentLength } = await ask();
+    try {
+      const bytes = await Body!.transformToByteArray();
+      if (ContentLength === undefined || bytes.length === ContentLength) return bytes;
+      throw new RemoteTrouble(`the body ended after ${bytes.length} of ${ContentLength} bytes`);
+    } catch (error) {
+      if (attempt === bodyAttempts) throw new RemoteTrouble(`the body broke off ${attempt} times: ${error instanceof Error ? error.message : String(error)}`, { cause: error });
+      await sleep(100 * 2 ** attempt);
+    }
+  }
+}
+
+/** The SDK, and a client made as its environment says. `maxAttempts` of a request, where the environment says none. */
+export async function connect(maxAttempts?: number): Promise<Connection> {
   const sdk = await import('@aws-sdk/client-s3');
   const ownServer = (process.env['AWS_ENDPOINT_URL_S3'] ?? process.env['AWS_ENDPOINT_URL'] ?? '') !== '';
   const client = new sdk.S3Client({
     // Objects carry their own SHA-256, and many compatible servers refuse the SDK's checksum trailers.
     requestChecksumCalculation: 'WHEN_REQUIRED',
     responseChecksumValidation: 'WHEN_REQUIRED',
+    requestHandler: { connectionTimeout: connectMs, socketTimeout: idleMs },
+    ...(maxAttempts === undefined || process.env['AWS_MAX_ATTEMPTS'] !== undefined ? {} : { maxAttempts }),
     ...(ownServer ? { forcePathStyle: true, region: process.env['AWS_REGION'] ?? 'us-east-1' } : {}),
   });
   return { sdk, client };

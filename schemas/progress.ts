@@ -46,6 +46,8 @@ export const stageInput = z.strictObject({
   label: z.string().default(''),
   spec: stageSpec,
   execution: executionConfig.prefault({}),
+  /** Shards not to be made: a repaired artifact is again what it was, without what a person skipped. */
+  leaveOut: z.array(z.int().nonnegative()).min(1).optional(),
   /** Signals by which it tells its pipeline how far it is, at most. */
   progressSignals: z.int().positive().default(50),
 });

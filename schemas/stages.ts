@@ -62,3 +62,8 @@ export type SpecOf<Stage extends StageName> = Extract<StageSpec, { stage: Stage 
 /** Names an artifact: enough to find its folder in the store. */
 export const artifactId = z.strictObject({ stage: stageName, key: sha256Hex });
 export type ArtifactId = z.infer<typeof artifactId>;
+
+/** The id of the workflow that makes an artifact: the same request twice is the same workflow. */
+export function stageWorkflowId(stage: StageName, key: string): string {
+  return `saeflow/${stage}/${key.slice(0, 12)}`;
+}

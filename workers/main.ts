@@ -1,8 +1,10 @@
 // A worker process, configured by environment variables, as containers and `saeflow worker` start it.
 import { mkdir } from 'node:fs/promises';
+import { availableParallelism } from 'node:os';
 import { pathToFileURL } from 'node:url';
 import { Runtime } from '@temporalio/worker';
 import { storeUriOf } from '../data/storeUri.ts';
+import { executionConfig } from '../schemas/config.ts';
 import { UserError } from '../schemas/errors.ts';
 import { taskQueues } from '../schemas/progress.ts';
 import { codeBuildId } from './machine.ts';
@@ -24,7 +26,12 @@ export function workersOptionsOf(env: Environment): WorkersOptions {
   const threads = countOf(env, 'SAEFLOW_THREADS');
   const buildId = env['SAEFLOW_BUILD_ID'] === 'auto' ? codeBuildId() : env['SAEFLOW_BUILD_ID'];
   const silenceSeconds = countOf(env, 'SAEFLOW_SILENCE_SECONDS');
-  return { ...(silenceSeconds === undefined ? {} : { silenceLimitMs: 1_000 * silenceSeconds }), ...(buildId ? { buildId } : {}), storeUri: storeUriOf(env), queues, cpuSlots: countOf(env, 'SAEFLOW_CPU_SLOTS') ?? 1, gpuSlots: countOf(env, 'SAEFLOW_GPU_SLOTS') ?? 1, ...(threads === undefined ? {} : { threads }) };
+  return { ...(silenceSeconds === undefined ? {} : { silenceLimitMs: 1_000 * silenceSeconds }), ...(buildId ? { buildId } : {}), storeUri: storeUriOf(env), queues, cpuSlots: countOf(env, 'SAEFLOW_CPU_SLOTS') ?? defaultCpuSlots(), gpuSlots: countOf(env, 'SAEFLOW_GPU_SLOTS') ?? 1, ...(threads === undefined ? {} : { threads }) };
+}
+
+/** Tokenizing is one thread a shard; more slots than a run has shards in flight by default would only hold memory. */
+function defaultCpuSlots(): number {
+  return Math.min(availableParallelism(), executionConfig.parse({}).concurrency);
 }
 
 /** Works until a signal; returns when checkpoints are saved and all processes are gone. */

@@ -6,7 +6,7 @@ import type { ArtifactRef } from '../schemas/artifact.ts';
 import type { Changes } from '../schemas/comparison.ts';
 import { runPriority, type PipelineConfig } from '../schemas/config.ts';
 import type { StageInput, StagePlan, StageProgress, StageResult } from '../schemas/progress.ts';
-import type { StageName, StageSpec } from '../schemas/stages.ts';
+import { stageWorkflowId, type StageName, type StageSpec } from '../schemas/stages.ts';
 import { short } from './activityProxies.ts';
 import { attributes } from './attributes.ts';
 import { describeChanges } from './describeChanges.ts';
@@ -18,11 +18,6 @@ import { atPriority, policies, progressSignalsOf } from './policies.ts';
 
 const firstLookMs = 2_000;
 const longestLookMs = 300_000;
-
-/** The id of the workflow that makes an artifact: the same request twice is the same workflow. */
-export function stageWorkflowId(stage: StageName, key: string): string {
-  return `saeflow/${stage}/${key.slice(0, 12)}`;
-}
 
 export class Run {
   private readonly rows: StageProgress[];

@@ -21,13 +21,14 @@ export interface FanOut extends Omit<ShardWork, 'attempts'> {
  * execution.onShardFailure says.
  */
 export async function runShards(control: StageControl, fanOut: FanOut): Promise<number[]> {
-  const { execution } = control.input;
+  const { execution, leaveOut = [] } = control.input;
   const { total, skippable, unit, ...rest } = fanOut;
   const work: ShardWork = { ...rest, total, attempts: execution.shardAttempts };
-  const skipped: number[] = [];
+  const skipped: number[] = skippable ? leaveOut.filter((shard) => shard < total) : [];
   let completed = 0;
   const parked = new ParkedShards();
-  let pending: ShardRange[] = [[0, total]];
+  const left = new Set(skipped);
+  let pending: ShardRange[] = left.size === 0 ? [[0, total]] : rangesOf(Array.from({ length: total }, (_, shard) => shard).filter((shard) => !left.has(shard)));
   const counts = (): ShardCounts => ({ total, completed, failed: parked.size, skipped: skipped.length, policy: execution.onShardFailure, minShardFraction: execution.minShardFraction, skippable });
   control.report({ state: 'running', done: 0, total, unit, failedShards: 0 });
 

@@ -40,7 +40,7 @@ async function watchRun(client: Client, workflowId: string): Promise<void> {
   const interrupt = new Interrupt();
   const watching = new AbortController();
   const shown = showRun(client, workflowId, new Screen(process.stdout), watching.signal);
-  const ended = resultOf(client, { workflowId }, watching.signal).catch(() => undefined);
+  const ended = resultOf(client, { workflowId }, pipelineResult, watching.signal).catch(() => undefined);
   await Promise.race([ended, interrupt.raised]);
   watching.abort();
   await Promise.allSettled([shown, ended]);

@@ -19,7 +19,7 @@ export function workerCommand(): Command {
   const command = new Command('worker')
     .description('work for a Temporal server until a signal; checkpoints are saved before it ends')
     .option('--queues <list>', 'any of workflows,cpu,gpu (default: all)')
-    .option('--cpu-slots <n>', 'tokenizing processes (default: 1)', toCount)
+    .option('--cpu-slots <n>', 'tokenizing processes (default: one a core, 4 at most)', toCount)
     .option('--gpu-slots <n>', 'compute processes, one a GPU (default: 1)', toCount)
     .option('--threads <n>', "threads of one tensor operation (default: the machine's, shared among slots)", toCount)
     .option('--build-id <id>', 'pin runs to the build they begin on, this one once saeflow builds use makes it current; auto: version and commit of this clone (default: not pinned)');

@@ -183,7 +183,7 @@ describe('readVerified', () => {
     expect(error).toBeInstanceOf(UserError);
     expect((error as UserError).message).toContain(`${entry.path} is corrupted: SHA-256 ${entry.sha256}`);
     expect((error as UserError).message).toContain(createHash('sha256').update('cOntent').digest('hex'));
-    expect((error as UserError).remedy).toContain('saeflow verify');
+    expect((error as UserError).remedy).toContain('saeflow repair');
   });
 });
 

@@ -8,6 +8,8 @@ import { promisify } from 'node:util';
 import { gzipSync } from 'node:zlib';
 import { parquetWriteBuffer } from 'hyparquet-writer';
 import { afterAll, beforeAll, expect, it } from 'vitest';
+import { openStore } from '../../data/artifactStore.ts';
+import { startS3Server, type RunningS3Server } from '../../setup/s3Server.ts';
 import { jsonLines } from './corpusFixtures.ts';
 import { commitName, startHubServer, type HubServer } from './hubServer.ts';
 
@@ -27,13 +29,17 @@ const formats: Record<string, (count: number) => Uint8Array> = {
 
 let folder: string;
 let hub: HubServer;
+let s3: RunningS3Server;
 
 beforeAll(async () => {
   folder = mkdtempSync(path.join(os.tmpdir(), 'saeflow-memory-'));
   hub = await startHubServer();
-});
+  s3 = await startS3Server('saeflow-memory');
+  Object.assign(process.env, s3.env);
+}, 1_200_000);
 afterAll(async () => {
   await hub.stop();
+  await s3.stop();
   rmSync(folder, { recursive: true, force: true });
 });
 
@@ -49,6 +55,8 @@ it.each([
   ['parquet', 'disk'],
   ['jsonl', 'hub'],
   ['parquet', 'hub'],
+  ['jsonl', 'bucket'],
+  ['parquet', 'bucket'],
 ])('%s from a %s', async (format, where) => {
   const peaks: number[] = [];
   for (const count of [fewer, more]) {
@@ -56,8 +64,9 @@ it.each([
     const name = `${count}.${format}`;
     const file = path.join(folder, name);
     if (where === 'disk') writeFileSync(file, content);
+    else if (where === 'bucket') await openStore('s3://saeflow-memory').put(name, content);
     else hub.datasets['owner/set'] = { refs: { main: commitName(name) }, commits: { [commitName(name)]: { [name]: content } } };
-    const { documents, peakBytes } = await peakOf(where === 'disk' ? file : `hf://datasets/owner/set/${name}`);
+    const { documents, peakBytes } = await peakOf({ disk: file, hub: `hf://datasets/owner/set/${name}`, bucket: `s3://saeflow-memory/${name}` }[where]!);
     expect(documents).toBe(count);
     peaks.push(peakBytes);
     rmSync(file, { force: true });

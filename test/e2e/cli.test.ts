@@ -1,6 +1,6 @@
 // The command line from a person's chair: a run on one's own text, its report, the same run again, another λ, damage,
 // Ctrl-C, a broken line, and links that work after the command has ended. Everything real, on the tiny preset.
-import { appendFileSync, existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { appendFileSync, existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -74,7 +74,7 @@ describe('saeflow', () => {
     expect((await succeed('ls')).stdout).toContain(`tiny/${other.configHash.slice(0, 12)}`);
   }, limit);
 
-  it('finds a damaged shard, names it, and after a repair makes that shard anew with the same bytes', async () => {
+  it('finds a damaged shard, names it and what was made from it, and makes that shard alone anew with the same bytes', async () => {
     const report = await reportOf();
     await succeed('verify');
     const shard = aShard(report);
@@ -87,17 +87,54 @@ describe('saeflow', () => {
     expect(found.exitCode).toBe(1);
     expect(found.stderr).toContain(shard);
     expect(found.stdout).toMatch(/DAMAGED +sampleActivations/);
+    const { key } = report.stages.find(({ name }) => name === 'sampleActivations')!;
+    const later = report.stages.filter(({ name }) => ['trainSae', 'exportDashboard'].includes(name));
+    // and those of the run before, with another λ
+    expect(found.stderr.match(/^ +(trainSae|exportDashboard)\/[0-9a-f]{64}$/gm)).toHaveLength(4);
+    for (const one of later) expect(found.stderr).toContain(`${one.name}/${one.key}`);
+    expect(found.stderr).toMatch(new RegExp(`part of the runs .*tiny/${report.configHash.slice(0, 12)}`));
 
     const refused = await runCli(folder, [...tiny, '--set', 'saes.0.l1Coefficient=0.02']);
     expect(refused.exitCode).toBe(1);
     expect(refused.stderr).toContain(`${shard} is corrupted`);
-    expect(refused.stderr).toContain('saeflow verify');
+    expect(refused.stderr).toContain('saeflow repair');
 
-    await succeed('verify', '--repair');
-    await succeed(...tiny, '--set', 'saes.0.l1Coefficient=0.02');
-    expect(made(await reportOf())).toEqual(['sampleActivations', 'trainSae', 'exportDashboard']);
+    const others = readdirSync(join(shard, '..')).filter((file) => !shard.endsWith(file));
+    const writtenMs = () => others.map((file) => statSync(join(shard, '..', file)).mtimeMs);
+    const before = writtenMs();
+    const repaired = await succeed('repair', `sampleActivations/${key.slice(0, 8)}`);
+    expect(repaired.stdout).toContain(`making anew sampleActivations/${key}: shard ${Number(/(\d+)\.parquet/.exec(shard)![1])}`);
+    expect(repaired.stdout).toContain(`repaired sampleActivations/${key}: the same bytes as before; what was made from it stays valid:`);
+    for (const one of later) expect(repaired.stdout).toContain(`    ${one.name}/${one.key}`);
+    expect(repaired.stdout.trimEnd().split('\n').at(-1)).toBe('verified: every file is what its manifest says');
     expect(readFileSync(shard).equals(sound)).toBe(true);
+    expect(others.length).toBeGreaterThan(0);
+    expect(writtenMs()).toEqual(before);
     await succeed('verify');
+    await succeed(...tiny, '--set', 'saes.0.l1Coefficient=0.02');
+    expect(made(await reportOf())).toEqual(['trainSae', 'exportDashboard']);
+  }, limit);
+
+  it('repairs a run that lost a file of every kind: a truncated model, a missing shard, a page, a manifest', async () => {
+    const { stages } = await reportOf();
+    const place = (stage: string, file: string) => join(folder, '.saeflow/store', stage, stages.find(({ name }) => name === stage)!.key, file);
+    const model = place('trainTransformer', 'model.safetensors');
+    const lost = [model, place('tokenize', 'shards/00000.train.bin'), place('exportDashboard', 'site/data/index.json')];
+    const sound = lost.map((file) => readFileSync(file));
+    writeFileSync(model, sound[0]!.subarray(0, sound[0]!.length - 100));
+    for (const file of lost.slice(1)) rmSync(file);
+    rmSync(place('sampleActivations', 'manifest.json'));
+
+    expect((await runCli(folder, ['verify'])).exitCode).toBe(1);
+    const repaired = await succeed('repair');
+    expect(repaired.stdout.match(/^repaired (tokenize|trainTransformer|exportDashboard)\/.*: the same bytes as before/gm)).toHaveLength(3);
+    expect(repaired.stdout).toMatch(/repaired sampleActivations\/\w+; its manifest was lost/);
+    expect(repaired.stdout).toContain('verified: every file is what its manifest says');
+    expect(lost.every((file, index) => readFileSync(file).equals(sound[index]!))).toBe(true);
+    await succeed('verify');
+    expect((await succeed('repair')).stdout).toContain('verified: nothing is damaged');
+    await succeed(...tiny, '--set', 'saes.0.l1Coefficient=0.02');
+    expect(made(await reportOf())).toEqual([]);
   }, limit);
 
   it('names the file and line that is not JSON, and goes on once it is mended', async () => {

@@ -8,9 +8,9 @@ import type { WorkflowHandle } from '@temporalio/client';
 import type { TestWorkflowEnvironment } from '@temporalio/testing';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { runsOf } from '../../bench/histories.ts';
-import { removeDamaged } from '../../cli/repair.ts';
 import { summarize } from '../../cli/summary.ts';
 import { artifactPath, readManifest, specKey, verifyArtifact } from '../../data/artifact.ts';
+import { removeDamaged, settleRepair } from '../../data/repair.ts';
 import { openStore } from '../../data/artifactStore.ts';
 import { resolveCorpusFiles } from '../../data/corpusFiles.ts';
 import { corpusPath, promptPlanOf } from '../../data/plans.ts';
@@ -155,13 +155,14 @@ it('a damaged input: the shards that read it park with file, both hashes and rem
     expect(others).toEqual([]);
     expect(problem).toMatchObject({ expected: sha256 });
     // keys and hashes are shown by their beginnings
-    const shown = `${file} is corrupted: SHA-256 ${sha256} (${bytes.length} bytes) expected, ${problem!.found} (${bytes.length} bytes) found Put the file back from a copy, or run saeflow verify --repair`;
+    const shown = `${file} is corrupted: SHA-256 ${sha256} (${bytes.length} bytes) expected, ${problem!.found} (${bytes.length} bytes) found Put the file back from a copy, or run saeflow repair`;
     expect(details).toContain(shown.replace(/([0-9a-f]{12})[0-9a-f]{52}/g, '$1…'));
 
-    // what `saeflow verify --repair` does, then the stage that made the file
-    expect(await removeDamaged(store, [problem!])).toEqual([expect.stringContaining('shard ')]);
+    // what `saeflow repair` does: the piece out, then the stage that made the file, then the comparison
+    expect(await removeDamaged(store, tokensId, [problem!])).toMatchObject({ shards: [Number(/(\d+)\.train\.bin/.exec(path)![1])], leftOut: [] });
     const made = await (await startStage(client, tokenize())).result();
     expect(made.cached).toBe(false);
+    expect(await settleRepair(store, tokensId)).toMatchObject({ changed: [], putBack: false });
     expect(await verifyArtifact(store, tokensId, { ancestors: false })).toEqual([]);
     expect(await handle.executeUpdate(retryFailedShardsUpdate, { args: [{}] })).toEqual(touched);
     await expectUnbroken(handle, spec);

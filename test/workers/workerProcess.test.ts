@@ -1,7 +1,7 @@
 // A worker as a process of its own: killed with SIGKILL, ended with SIGTERM, configured by its environment.
 import { spawn, type ChildProcess } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { availableParallelism, tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import type { TestWorkflowEnvironment } from '@temporalio/testing';
@@ -81,7 +81,7 @@ describe('a worker process', () => {
 
 describe('workersOptionsOf', () => {
   it('serves all queues from a store in the current folder by default', () => {
-    expect(workersOptionsOf({})).toEqual({ storeUri: resolve('.saeflow/store'), queues: ['workflows', 'cpu', 'gpu'], cpuSlots: 1, gpuSlots: 1 });
+    expect(workersOptionsOf({})).toEqual({ storeUri: resolve('.saeflow/store'), queues: ['workflows', 'cpu', 'gpu'], cpuSlots: Math.min(availableParallelism(), 4), gpuSlots: 1 });
   });
 
   it('takes what the environment says', () => {

@@ -4,8 +4,7 @@ import { specKey } from '../../data/artifact.ts';
 import { resolveInput } from '../../presets/resolve.ts';
 import type { ExecutionConfig } from '../../schemas/config.ts';
 import { taskQueues, type RunProgress, type StageInput, type StageProgress, type StageResult } from '../../schemas/progress.ts';
-import type { StageName, StageSpec } from '../../schemas/stages.ts';
-import { stageWorkflowId } from '../../workflows/run.ts';
+import { stageWorkflowId, type StageName, type StageSpec } from '../../schemas/stages.ts';
 import { activationsSpec, saeSpec, tokenizeSpec, transformerSpec } from '../../workflows/specs.ts';
 
 const hash = (digit: string) => digit.repeat(64);

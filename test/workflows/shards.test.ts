@@ -2,6 +2,7 @@
 import type { TestWorkflowEnvironment } from '@temporalio/testing';
 import { WorkflowUpdateFailedError } from '@temporalio/client';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { taskQueues } from '../../schemas/progress.ts';
 import { resumeSignal, pauseSignal, abortUpdate, retryFailedShardsUpdate, skipFailedShardsUpdate } from '../../workflows/messages.ts';
 import { freshSpec, idOf, listed, quiet, startStage, until, untilState } from './fixtures.ts';
 import { startTemporal } from './temporalEnvironment.ts';
@@ -54,6 +55,17 @@ describe('a stage of shards', () => {
       expect(world.commits).toMatchObject([{ shards: 200, skippedShards: [] }]);
       expect(await handle.query('progress')).toMatchObject({ state: 'done', failedShards: 0 });
       await until(async () => (await listed(client, `SaeflowFailedShards = 0 AND WorkflowId = '${idOf(spec)}'`)).length === 1);
+    }));
+
+  it('leaves out from the start what its input names: a repair makes again what there was', () =>
+    run(async () => {
+      world.plan.shards = 10;
+      const spec = freshSpec('tokenize');
+      const input = { spec, leaveOut: [3, 7], execution: { onShardFailure: 'fail' } };
+      const handle = await environment.client.workflow.start('tokenize', { workflowId: idOf(spec), taskQueue: taskQueues.workflows, args: [input] });
+      await handle.result();
+      expect([...world.attempts.keys()].map((name) => Number(name.split('/')[1])).sort()).toEqual([0, 1, 2, 4, 5, 6, 8, 9]);
+      expect(world.commits).toMatchObject([{ shards: 10, skippedShards: [3, 7] }]);
     }));
 
   it('refuses to skip below minShardFraction, naming the numbers, and skips down to it', () =>
