@@ -83,7 +83,7 @@ function tickLabel(value: number): string {
 }
 
 /** A colour of the style sheet as the canvas understands it: resolved for the theme in force. */
-function colour(host: HTMLElement, property: string): string {
+export function colour(host: HTMLElement, property: string): string {
   const probe = el('span', { '--probe': `var(${property})`, class: 'colour-probe' });
   host.append(probe);
   const value = getComputedStyle(probe).color;
