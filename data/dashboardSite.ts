@@ -26,7 +26,10 @@ export function indexPath(block: number): string {
   return numbered('work/index', block);
 }
 
-/** Receipts of blocks are numbered after those of the shards that were read. */
+/** The map of the features. */
+export const mapPath = 'site/data/map.json';
+
+/** Receipts of blocks are numbered after those of the shards that were read; that of the map follows the last block's. */
 export function blockReceipt(shards: number, block: number): number {
   return shards + block;
 }

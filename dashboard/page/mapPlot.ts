@@ -1,6 +1,8 @@
 // A scatter plot of tens of thousands of points on a canvas, with zoom, pan, a point under the pointer, and the same by
 // keyboard: arrow keys go to the next point in a direction.
 
+import { remPx } from './curves.ts';
+
 export interface Points {
   x: ArrayLike<number>;
   y: ArrayLike<number>;
@@ -104,7 +106,8 @@ export class MapPlot {
   #radiusPx(): number {
     const { clientWidth, clientHeight } = this.canvas;
     const spacing = Math.sqrt((clientWidth * clientHeight) / Math.max(this.#options.points.x.length, 1));
-    return Math.min(Math.max(spacing * 0.16, 1.6), 5) * Math.min(Math.sqrt(this.#zoom), 2.5);
+    const fontScale = remPx() / 14;
+    return Math.min(Math.max(spacing * 0.16, 1.6 * fontScale), 5 * fontScale) * Math.min(Math.sqrt(this.#zoom), 2.5);
   }
 
   #scalePx(): number {

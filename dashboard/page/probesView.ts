@@ -70,7 +70,7 @@ function probeSection(probe: Probe, id: string, data: SiteData, labels: TokenLab
       'p',
       { class: 'hint' },
       `${formatCount(support.judgedOn)} tokens satisfy it where features are judged, ${formatCount(support.chosenOn)} where they are chosen.`,
-      !enough && ' With so few, the scores below may be chance.',
+      !enough && best !== undefined && ' With so few, the scores below may be chance.',
     ),
     best === undefined ? el('p', {}, 'No feature fired on these tokens.') : answerTable(name, answers),
     evidence,

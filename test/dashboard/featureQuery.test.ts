@@ -23,7 +23,7 @@ const index: IndexTable = {
 const probe = (name: string) => ({ name, description: '', support: { chosenOn: 100, judgedOn: 100 }, enough: true, answers: [] });
 const notes = new Notes('a run', 6);
 notes.set(4, { starred: true, comment: 'About Rivers' });
-const automatic = { model: 'm', labels: [{ feature: 5, text: 'the definite article', spearman: null, detection: null }] };
+const automatic = { model: 'm', labels: [{ feature: 5, text: 'an article', spearman: null, detection: null }] };
 const texts = new FeatureTexts([probe('German'), probe('English "the"')], automatic, notes);
 const select = (change: Partial<FeatureFilter>) => selectFeatures(index, { ...defaultFilter, ...change }, labels, texts);
 
