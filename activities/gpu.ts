@@ -47,6 +47,11 @@ export function createGpuActivities(deps: ActivityDeps) {
       const { artifact, block, shards } = blockInput.parse(input);
       return runShardJob(deps, { kind: 'writeFeaturesBlock', artifact, storeUri, block }, blockReceipt(shards, block));
     },
+
+    async mapFeatures(input: BlockInput): Promise<ShardSummary> {
+      const { artifact, block, shards } = blockInput.parse(input);
+      return runShardJob(deps, { kind: 'mapFeatures', artifact, storeUri }, blockReceipt(shards, block));
+    },
   });
 }
 

@@ -10,6 +10,7 @@ import { artifactPath, readManifest, readSpec } from './artifact.ts';
 import type { ArtifactStore } from './artifactStore.ts';
 import { evaluationOf, type Evaluation, type EvaluationSums } from './evaluation.ts';
 import { rowsOf, specOf } from './inputs.ts';
+import { packIndex } from './packedIndex.ts';
 import { decodeSafetensors } from './safetensors.ts';
 import type { Tokenizer } from './tokenizer.ts';
 import { openTokenizer } from './tokenizerFile.ts';
@@ -25,12 +26,15 @@ export function indexPath(block: number): string {
   return numbered('work/index', block);
 }
 
-/** Receipts of blocks are numbered after those of the shards that were read. */
+/** The map of the features. */
+export const mapPath = 'site/data/map.json';
+
+/** Receipts of blocks are numbered after those of the shards that were read; that of the map follows the last block's. */
 export function blockReceipt(shards: number, block: number): number {
   return shards + block;
 }
 
-/** Writes index.json, vocabulary.json and run.json from the parts in the store; returns them as files of the artifact. */
+/** Writes index.json (and its columns packed), vocabulary.json and run.json from the parts in the store; returns them as files of the artifact. */
 export async function finishSite(store: ArtifactStore, id: ArtifactId, spec: SpecOf<'exportDashboard'>, receipts: Receipt[]): Promise<{ files: FileEntry[]; metrics: Record<string, number> }> {
   const tokenizeId: ArtifactId = { stage: 'tokenize', key: spec.inputs.tokenize };
   const tokenizer = await openTokenizer(store, tokenizeId, (await specOf(store, tokenizeId, 'tokenize')).config.tokenize);
@@ -45,6 +49,7 @@ export async function finishSite(store: ArtifactStore, id: ArtifactId, spec: Spe
   const files: FileEntry[] = [];
   const put = async (path: string, value: unknown) => files.push({ path, ...(await store.put(artifactPath(id, path), Buffer.from(JSON.stringify(value)))) });
   await put('site/data/index.json', featureIndex.parse(index));
+  for (const { path, bytes } of packIndex(index)) files.push({ path, ...(await store.put(artifactPath(id, path), bytes)) });
   await put('site/data/vocabulary.json', vocabularyOf(tokenizer));
   await put('site/data/run.json', runPage.parse(page));
   const { losses, ...rest } = evaluation;
@@ -81,6 +86,10 @@ async function indexOf(store: ArtifactStore, id: ArtifactId, blocks: Receipt[], 
     topLang: parts.flatMap((part) => part.topLang),
     topLangShare: parts.flatMap((part) => part.topLangShare),
     topExamples: parts.flatMap((part) => part.topExamples),
+    ablation: parts.flatMap((part) => part.ablation),
+    lossShare: parts.flatMap((part) => part.lossShare),
+    probe: parts.flatMap((part) => part.probe),
+    probeF1: parts.flatMap((part) => part.probeF1),
   };
   if (index.density.length !== features) throw new UserError(`${id.stage}/${id.key}: ${index.density.length} of ${features} features were written`, 'Retry the failed blocks; a dashboard is never published with features missing.');
   return index;

@@ -61,7 +61,7 @@ export type FeaturePage = z.infer<typeof featurePage>;
 /** site/data/features/00000.json …: features [8·n, 8·n + 8). */
 export const featureChunk = z.array(featurePage);
 
-/** site/data/index.json: one column an array, all of length `features`. */
+/** site/data/index.json: one column an array, all of length `features`. For programs; the page reads it packed. */
 export const featureIndex = z.strictObject({
   features: z.int().positive(),
   density: z.array(z.number()),
@@ -82,6 +82,25 @@ export const featureIndex = z.strictObject({
   probeF1: z.array(z.number()),
 });
 export type FeatureIndex = z.infer<typeof featureIndex>;
+
+/**
+ * A column of the index as the page fetches it: little-endian numbers of one type, nothing else. A value is the stored
+ * number plus `offset`, or with `categories` the category of that number.
+ */
+export const packedColumn = z.strictObject({
+  file: z.string(),
+  type: z.enum(['float32', 'float16', 'uint8', 'uint16', 'uint32']),
+  offset: z.int(),
+  categories: z.array(z.string()).optional(),
+});
+export type PackedColumn = z.infer<typeof packedColumn>;
+
+/** site/data/columns/header.json: the columns of index.json, one file each beside it. */
+export const packedIndex = z.strictObject({
+  features: z.int().positive(),
+  columns: z.record(z.enum(['density', 'maxActivation', 'topToken', 'topLang', 'topLangShare', 'topExamples', 'ablation', 'lossShare', 'probe', 'probeF1']), packedColumn),
+});
+export type PackedIndex = z.infer<typeof packedIndex>;
 
 /** site/data/vocabulary.json: a token's bytes as a string of code points 0–255. A character may span several tokens. */
 export const vocabulary = z.strictObject({ eot: z.int(), tokens: z.array(z.string()) });

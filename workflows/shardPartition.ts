@@ -76,8 +76,7 @@ function isLong(): boolean {
 
 async function runShard({ activity, artifact, total, shardsBefore, attempts }: ShardWork, shard: number, priority: number): Promise<void> {
   const digits = String(total).length;
-  const noun = activity === 'writeFeaturesBlock' ? 'block' : 'shard';
-  const summary = `${noun} ${String(shard).padStart(digits, '0')}/${total}`;
+  const summary = activity === 'mapFeatures' ? 'map of the features' : `${activity === 'writeFeaturesBlock' ? 'block' : 'shard'} ${String(shard).padStart(digits, '0')}/${total}`;
   const options = (policy: (typeof policies)['cpuShard' | 'gpuShard']) => atPriority({ ...policy, retry: { ...policy.retry, maximumAttempts: attempts } }, priority, summary);
   switch (activity) {
     case 'tokenizeShard':
@@ -91,5 +90,8 @@ async function runShard({ activity, artifact, total, shardsBefore, attempts }: S
       return;
     case 'writeFeaturesBlock':
       await gpuShards.writeFeaturesBlock.executeWithOptions(options(policies.gpuShard), [{ artifact, block: shard, shards: shardsBefore }]);
+      return;
+    case 'mapFeatures':
+      await gpuShards.mapFeatures.executeWithOptions(options(policies.gpuShard), [{ artifact, block: shard, shards: shardsBefore }]);
   }
 }

@@ -11,7 +11,9 @@ export interface CurveChart {
   draw(): void;
 }
 
-const heightPx = 190;
+/** Of the reader's font size: charts grow with it on large screens. */
+const heightRem = 13.5;
+const axisFontRem = 0.86;
 /** A curve of so few points shows them: between them it is only a guess. */
 const pointsMarked = 20;
 
@@ -26,7 +28,7 @@ export function curveChart(curve: Curve, marks: { steps: readonly number[]; mean
   const note = marks.steps.length > 0 && el('span', { class: 'hint' }, el('span', { class: 'dash', 'aria-hidden': 'true' }), marks.meaning);
   const element = el('figure', { class: 'curve' }, el('figcaption', {}, el('h3', {}, title), note), curve.steps.length > 0 ? host : el('p', { class: 'hint' }, 'No points recorded.'));
   let plot: uPlot | undefined;
-  const observer = new ResizeObserver(() => plot?.setSize({ width: host.clientWidth, height: heightPx }));
+  const observer = new ResizeObserver(() => plot?.setSize({ width: host.clientWidth, height: heightRem * remPx() }));
   observer.observe(host);
   signal.addEventListener('abort', () => {
     observer.disconnect();
@@ -42,10 +44,10 @@ export function curveChart(curve: Curve, marks: { steps: readonly number[]; mean
 
 function options(host: HTMLElement, marks: readonly number[], points: number): uPlot.Options {
   const ink = colour(host, '--muted');
-  const axis: uPlot.Axis = { stroke: ink, grid: { stroke: colour(host, '--line'), width: 1 }, ticks: { show: false }, font: '12px system-ui, sans-serif' };
+  const axis: uPlot.Axis = { stroke: ink, grid: { stroke: colour(host, '--line'), width: 1 }, ticks: { show: false }, font: `${axisFontRem * remPx()}px system-ui, sans-serif` };
   return {
     width: host.clientWidth,
-    height: heightPx,
+    height: heightRem * remPx(),
     scales: { x: { time: false } },
     cursor: { points: { size: 7 } },
     series: [
@@ -53,11 +55,16 @@ function options(host: HTMLElement, marks: readonly number[], points: number): u
       { label: 'value', stroke: colour(host, '--accent'), width: 1.5, points: { show: points <= pointsMarked }, value: (_, value: number | null) => (value === null ? '–' : formatNumber(value, 4)) },
     ],
     axes: [
-      { ...axis, size: 28, values: (_, splits) => splits.map((step) => (step >= 10_000 ? `${formatCount(step / 1_000)}k` : formatCount(step))) },
-      { ...axis, size: 58, values: (_, splits) => splits.map(tickLabel) },
+      { ...axis, size: 2 * remPx(), values: (_, splits) => splits.map((step) => (step >= 10_000 ? `${formatCount(step / 1_000)}k` : formatCount(step))) },
+      { ...axis, size: 4.2 * remPx(), values: (_, splits) => splits.map(tickLabel) },
     ],
     hooks: { drawAxes: [(plot) => drawMarks(plot, marks, colour(host, '--heat'))] },
   };
+}
+
+/** Pixels of the reader's font size. */
+export function remPx(): number {
+  return Number.parseFloat(getComputedStyle(document.documentElement).fontSize) || 14;
 }
 
 function drawMarks(plot: uPlot, steps: readonly number[], stroke: string): void {
@@ -83,7 +90,7 @@ function tickLabel(value: number): string {
 }
 
 /** A colour of the style sheet as the canvas understands it: resolved for the theme in force. */
-function colour(host: HTMLElement, property: string): string {
+export function colour(host: HTMLElement, property: string): string {
   const probe = el('span', { '--probe': `var(${property})`, class: 'colour-probe' });
   host.append(probe);
   const value = getComputedStyle(probe).color;

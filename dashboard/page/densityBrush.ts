@@ -17,8 +17,8 @@ const binsPerDecade = 8;
  * @param density of each feature; zeros are not counted.
  * @param onChange called while the range changes.
  */
-export function densityBrush(density: readonly number[], range: DensityRange, onChange: (range: DensityRange) => void): { element: HTMLElement; floor: number } {
-  const logs = density.filter((value) => value > 0).map((value) => Math.log10(value));
+export function densityBrush(density: ArrayLike<number>, range: DensityRange, onChange: (range: DensityRange) => void): { element: HTMLElement; floor: number } {
+  const logs = Array.from(density).filter((value) => value > 0).map((value) => Math.log10(value));
   const floor = logs.length === 0 ? -7 : Math.max(Math.floor(logs.reduce((least, value) => Math.min(least, value), 0)), -9);
   const counts = new Array<number>(-floor * binsPerDecade || binsPerDecade).fill(0);
   for (const value of logs) {

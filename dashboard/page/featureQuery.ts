@@ -1,13 +1,19 @@
 // Which features the table shows and in what order: pure functions over the index's columns, so that 131,072 features
 // filter and sort within a frame or two and the rules can be tested without a browser.
-import type { FeatureIndex } from '../../schemas/dashboard.ts';
+import type { FeatureTexts } from './featureTexts.ts';
+import type { IndexTable } from './packedColumns.ts';
 import type { TokenLabels } from './tokenLabels.ts';
 
 /** Below this density a feature fires too rarely to be read (SPEC §5). */
 export const ultraLowDensity = 1e-6;
 
-export const sortKeys = ['feature', 'density', 'max', 'token', 'lang', 'purity'] as const;
+export const sortKeys = ['feature', 'density', 'max', 'token', 'lang', 'purity', 'effect', 'loss', 'probe'] as const;
 export type SortKey = (typeof sortKeys)[number];
+
+/** Whether a filter needs columns that do not come with the first view. */
+export function needsLateColumns({ sort, query }: FeatureFilter): boolean {
+  return sort === 'effect' || sort === 'loss' || sort === 'probe' || query.trim() !== '';
+}
 
 export interface FeatureFilter {
   query: string;
@@ -40,11 +46,12 @@ export function liveness(density: number): Liveness {
 /**
  * The features that pass a filter, sorted; ties by feature number.
  *
- * Query terms must all match. A word matches a top token that contains it or a top language that equals it; digits also
- * match a feature number; `lang:de`, `token:the` and `#12` say which; quotes keep spaces: `token:" the"`.
+ * Query terms must all match. A word matches a top token, probe, automatic label or note that contains it, or a top
+ * language that equals it; digits also match a feature number; `lang:de`, `token:the`, `probe:`, `label:`, `note:`,
+ * `is:starred` and `#12` say which; quotes keep spaces: `token:" the"`.
  */
-export function selectFeatures(index: FeatureIndex, filter: FeatureFilter, labels: TokenLabels): Selection {
-  const matches = queryMatcher(index, filter.query, labels);
+export function selectFeatures(index: IndexTable, filter: FeatureFilter, labels: TokenLabels, texts: FeatureTexts): Selection {
+  const matches = queryMatcher(index, filter.query, labels, texts);
   const selection: Selection = { order: [], hiddenDead: 0, hiddenUltraLow: 0 };
   for (let feature = 0; feature < index.features; feature++) {
     const density = index.density[feature] ?? 0;
@@ -59,7 +66,7 @@ export function selectFeatures(index: FeatureIndex, filter: FeatureFilter, label
 }
 
 /** The feature a query names and nothing else (`12`, `#12`), if there is one. */
-export function namedFeature(query: string, index: FeatureIndex): number | undefined {
+export function namedFeature(query: string, index: IndexTable): number | undefined {
   const digits = /^\s*#?(\d+)\s*$/.exec(query)?.[1];
   return digits !== undefined && Number(digits) < index.features ? Number(digits) : undefined;
 }
@@ -70,7 +77,7 @@ function insideBrush(density: number, filter: FeatureFilter): boolean {
   return logDensity >= (filter.densityLow ?? -Infinity) && logDensity <= (filter.densityHigh ?? Infinity) && density > 0;
 }
 
-function queryMatcher(index: FeatureIndex, query: string, labels: TokenLabels): (feature: number) => boolean {
+function queryMatcher(index: IndexTable, query: string, labels: TokenLabels, texts: FeatureTexts): (feature: number) => boolean {
   const lowerCase = new Map<number, string>();
   const tokenText = (feature: number): string => {
     const id = index.topToken[feature] ?? -1;
@@ -81,46 +88,61 @@ function queryMatcher(index: FeatureIndex, query: string, labels: TokenLabels): 
     return text;
   };
   const language = (feature: number): string => (index.topLang[feature] ?? '').toLowerCase();
+  const found: Record<Exclude<Field, 'any'>, (feature: number, text: string) => boolean> = {
+    lang: (feature, text) => language(feature) === text,
+    token: (feature, text) => tokenText(feature).includes(text),
+    feature: (feature, text) => String(feature) === text,
+    probe: (feature, text) => texts.probe(index, feature).toLowerCase().includes(text),
+    label: (feature, text) => texts.label(feature).toLowerCase().includes(text),
+    note: (feature, text) => (texts.note(feature)?.comment ?? '').toLowerCase().includes(text),
+    is: (feature, text) => text === 'starred' && texts.note(feature)?.starred === true,
+  };
+  const words = (['token', 'lang', 'feature', 'probe', 'label', 'note'] as const).map((field) => found[field]);
   const tests = parseQuery(query).map(({ field, text }) => {
-    if (field === 'lang') return (feature: number) => language(feature) === text;
-    if (field === 'token') return (feature: number) => tokenText(feature).includes(text);
-    if (field === 'feature') return (feature: number) => feature === Number(text);
-    return (feature: number) => tokenText(feature).includes(text) || language(feature) === text || String(feature) === text;
+    if (field === 'any') return (feature: number) => words.some((test) => test(feature, text));
+    return (feature: number) => found[field](feature, text);
   });
   return (feature) => tests.every((test) => test(feature));
 }
 
+const prefixes = ['lang', 'token', 'probe', 'label', 'note', 'is'] as const;
+type Field = (typeof prefixes)[number] | 'feature' | 'any';
+
 interface Term {
-  field: 'lang' | 'token' | 'feature' | 'any';
+  field: Field;
   text: string;
 }
 
 function parseQuery(query: string): Term[] {
   const terms: Term[] = [];
-  for (const match of query.toLowerCase().matchAll(/(?:(lang|token):)?(?:"([^"]*)"|(\S+))/g)) {
+  for (const match of query.toLowerCase().matchAll(/(?:(lang|token|probe|label|note|is):)?(?:"([^"]*)"|(\S+))/g)) {
     const text = match[2] ?? match[3] ?? '';
-    if (match[1] === 'lang' || match[1] === 'token') terms.push({ field: match[1], text });
-    else if (/^#\d+$/.test(text)) terms.push({ field: 'feature', text: text.slice(1) });
-    else if (text !== '' && !/^(lang|token):$/.test(text)) terms.push({ field: 'any', text });
+    const prefix = prefixes.find((name) => name === match[1]);
+    if (prefix !== undefined) terms.push({ field: prefix, text });
+    else if (/^#\d+$/.test(text)) terms.push({ field: 'feature', text: String(Number(text.slice(1))) });
+    else if (text !== '' && !/^(lang|token|probe|label|note|is):$/.test(text)) terms.push({ field: 'any', text });
   }
   return terms;
 }
 
-function sortFeatures(order: number[], index: FeatureIndex, filter: FeatureFilter, labels: TokenLabels): void {
+function sortFeatures(order: number[], index: IndexTable, filter: FeatureFilter, labels: TokenLabels): void {
   const column = sortColumn(filter.sort, index, labels);
   const sign = filter.descending ? -1 : 1;
   order.sort((a, b) => sign * ((column[a] ?? 0) - (column[b] ?? 0)) || a - b);
 }
 
 /** A number for each feature that sorts as the column does. */
-function sortColumn(key: SortKey, index: FeatureIndex, labels: TokenLabels): ArrayLike<number> {
+function sortColumn(key: SortKey, index: IndexTable, labels: TokenLabels): ArrayLike<number> {
   if (key === 'density') return index.density;
   if (key === 'max') return index.maxActivation;
   // All of three examples says less than all of twenty: equal shares rank by how many examples there are.
-  if (key === 'purity') return index.topLangShare.map((share, feature) => share + (index.topExamples[feature] ?? 0) * 1e-9);
+  if (key === 'purity') return Float64Array.from(index.topLangShare, (share, feature) => share + (index.topExamples[feature] ?? 0) * 1e-9);
+  if (key === 'effect') return index.ablation ?? [];
+  if (key === 'loss') return index.lossShare ?? [];
+  if (key === 'probe') return index.probeF1 ?? [];
   if (key === 'token') {
-    const ranks = labels.ranks(index.topToken);
-    return index.topToken.map((id) => ranks.get(id) ?? 0);
+    const ranks = labels.ranks(Array.from(index.topToken));
+    return Int32Array.from(index.topToken, (id) => ranks.get(id) ?? 0);
   }
   if (key === 'lang') {
     const ranks = new Map([...new Set(index.topLang)].sort().map((lang, rank) => [lang, rank]));

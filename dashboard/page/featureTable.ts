@@ -1,15 +1,17 @@
 // The table of all features. Only the rows in view exist in the document, so 131,072 features scroll like 50; the rest is
 // two spacer rows. It is an ARIA grid of one tab stop: arrow keys move the active row, Enter opens it.
-import type { FeatureIndex } from '../../schemas/dashboard.ts';
-import { el } from './dom.ts';
+import { el, type Child } from './dom.ts';
 import { liveness, type SortKey } from './featureQuery.ts';
-import { formatDensity, formatNumber, formatShare } from './format.ts';
+import type { FeatureTexts } from './featureTexts.ts';
+import { formatDensity, formatNumber, formatShare, formatSignedShare } from './format.ts';
+import type { IndexTable } from './packedColumns.ts';
 import { featureHref } from './router.ts';
 import { tokenChip, type TokenLabels } from './tokenLabels.ts';
 
 export interface FeatureTableOptions {
-  index: FeatureIndex;
+  index: IndexTable;
   labels: TokenLabels;
+  texts: FeatureTexts;
   /** log10 of the density at which a density bar is empty. */
   densityFloor: number;
   onSort(key: SortKey): void;
@@ -23,6 +25,8 @@ export interface FeatureTable {
   show(order: readonly number[], sort: SortKey, descending: boolean): void;
   /** Makes a feature's row the active one and scrolls to it. */
   reveal(feature: number): void;
+  /** Makes the rows again where they are, when there is more to show in them. */
+  refresh(): void;
   /** Lays the rows out again after the element was attached or resized. */
   layout(): void;
 }
@@ -31,17 +35,22 @@ export interface FeatureTable {
 const overscanRows = 12;
 const nothingShown = { first: -1, last: -1, rowPx: 0 };
 
-const columns: readonly { key: SortKey; label: string; short: string; numeric: boolean }[] = [
+/** The table's columns, by which it can be sorted. */
+export const columns: readonly { key: SortKey; label: string; short: string; numeric: boolean }[] = [
   { key: 'feature', label: 'Feature', short: 'No.', numeric: true },
   { key: 'density', label: 'Density', short: 'Density', numeric: true },
   { key: 'max', label: 'Max activation', short: 'Max', numeric: true },
   { key: 'token', label: 'Top token', short: 'Token', numeric: false },
   { key: 'lang', label: 'Language', short: 'Lang', numeric: false },
   { key: 'purity', label: 'Purity', short: 'Pure', numeric: true },
+  { key: 'effect', label: 'Effect', short: 'Effect', numeric: true },
+  { key: 'loss', label: 'Loss share', short: 'Loss', numeric: true },
+  { key: 'probe', label: 'Probe', short: 'Probe', numeric: false },
 ];
 
-export function featureTable({ index, labels, densityFloor, onSort }: FeatureTableOptions): FeatureTable {
-  const mostExamples = index.topExamples.reduce((most, examples) => Math.max(most, examples), 0);
+export function featureTable({ index, labels, texts, densityFloor, onSort }: FeatureTableOptions): FeatureTable {
+  let mostExamples = 0;
+  for (let feature = 0; feature < index.features; feature++) mostExamples = Math.max(mostExamples, index.topExamples[feature] ?? 0);
   let order: readonly number[] = [];
   let active = -1;
   let shown = nothingShown;
@@ -74,7 +83,7 @@ export function featureTable({ index, labels, densityFloor, onSort }: FeatureTab
     if (row !== null && !(event.target instanceof HTMLAnchorElement)) location.hash = featureHref(Number(row.dataset.feature));
   });
 
-  return { element: scroller, grid: table, show, reveal, layout };
+  return { element: scroller, grid: table, show, reveal, refresh, layout };
 
   function show(next: readonly number[], sort: SortKey, descending: boolean): void {
     order = next;
@@ -89,6 +98,11 @@ export function featureTable({ index, labels, densityFloor, onSort }: FeatureTab
   function reveal(feature: number): void {
     const position = order.indexOf(feature);
     if (position >= 0) activate(position, 'center');
+  }
+
+  function refresh(): void {
+    shown = nothingShown;
+    layout();
   }
 
   function layout(): void {
@@ -112,16 +126,34 @@ export function featureTable({ index, labels, densityFloor, onSort }: FeatureTab
     const life = liveness(density);
     const token = index.topToken[feature] ?? -1;
     const densityBar = Math.min(Math.max(1 - Math.log10(density) / densityFloor, 0), 1);
+    const dead = life === 'dead';
+    const cells: Record<SortKey, Child[]> = {
+      feature: [texts.note(feature)?.starred === true && star(), el('a', { href: featureHref(feature), tabindex: -1 }, feature)],
+      density: [dead ? el('span', { class: 'tag' }, 'dead') : meter(formatDensity(density), densityBar)],
+      max: [dead ? '–' : formatNumber(index.maxActivation[feature] ?? 0)],
+      token: [token < 0 ? '–' : tokenChip(token, labels), about(feature)],
+      lang: [index.topLang[feature] || '–'],
+      purity: [dead ? '–' : meter(formatShare(share), share, examplesNote(feature))],
+      effect: [dead || index.ablation === undefined ? '–' : formatNumber(index.ablation[feature] ?? 0, 2)],
+      loss: [dead || index.lossShare === undefined ? '–' : formatSignedShare(index.lossShare[feature] ?? 0)],
+      probe: [probe(feature)],
+    };
     return el(
       'tr',
       { id: `row-${position}`, 'aria-rowindex': position + 2, 'data-feature': feature, class: life },
-      el('td', { class: 'numeric' }, el('a', { href: featureHref(feature), tabindex: -1 }, feature)),
-      el('td', { class: 'numeric' }, life === 'dead' ? el('span', { class: 'tag' }, 'dead') : meter(formatDensity(density), densityBar)),
-      el('td', { class: 'numeric' }, life === 'dead' ? '–' : formatNumber(index.maxActivation[feature] ?? 0)),
-      el('td', {}, token < 0 ? '–' : tokenChip(token, labels)),
-      el('td', {}, index.topLang[feature] || '–'),
-      el('td', { class: 'numeric' }, life === 'dead' ? '–' : meter(formatShare(share), share, examplesNote(feature))),
+      ...columns.map(({ key, numeric }) => el('td', { class: `cell-${key}${numeric ? ' numeric' : ''}` }, ...cells[key])),
     );
+  }
+
+  /** What is known of a feature in words, beside its top token: the reader's own comment before an automatic label. */
+  function about(feature: number): Child {
+    const text = texts.note(feature)?.comment || texts.label(feature);
+    return text !== '' && el('span', { class: 'about', title: text }, ` ${text}`);
+  }
+
+  function probe(feature: number): Child {
+    const name = texts.probe(index, feature);
+    return name === '' ? '–' : el('span', {}, name, ' ', el('span', { class: 'note' }, `F1 ${(index.probeF1?.[feature] ?? 0).toFixed(2)}`));
   }
 
   /** Where a feature has fewer examples than the others, its purity says how few. */
@@ -172,12 +204,16 @@ export function featureTable({ index, labels, densityFloor, onSort }: FeatureTab
   }
 }
 
+function star(): HTMLElement {
+  return el('span', { class: 'star', role: 'img', 'aria-label': 'starred' }, '★');
+}
+
 /** A number with a bar beside it: `share` 0 to 1. */
 function meter(text: string, share: number, note = ''): HTMLElement {
   return el('span', { class: 'meter' }, note !== '' && el('span', { class: 'note' }, note), el('span', { class: 'track', '--share': share.toFixed(3) }), el('span', {}, text));
 }
 
 function spacer(): { row: HTMLElement; setHeight(heightPx: number): void } {
-  const cell = el('td', { colspan: columns.length });
+  const cell = el('td');
   return { row: el('tr', { class: 'spacer', 'aria-hidden': 'true' }, cell), setHeight: (heightPx) => cell.style.setProperty('height', `${heightPx}px`) };
 }

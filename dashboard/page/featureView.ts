@@ -1,26 +1,25 @@
 // A feature's page: header, examples from the strongest to the weakest, and beside them the histograms, logits and
 // neighbours. Previous and next follow the list the reader came from.
-import type { FeaturePage } from '../../schemas/dashboard.ts';
+import type { FeatureLabels, FeaturePage, ProbesPage } from '../../schemas/dashboard.ts';
 import type { PageContext, View } from './context.ts';
-import { el } from './dom.ts';
-import { exampleList, type ExampleList } from './exampleList.ts';
+import { el, type Child } from './dom.ts';
+import { exampleLegend, exampleList, type ExampleList } from './exampleList.ts';
 import { featureAside } from './featureAside.ts';
 import { liveness } from './featureQuery.ts';
-import { formatCount, formatDensity, formatNumber, formatQuantity, formatShare } from './format.ts';
-import { featureHref } from './router.ts';
+import { formatCount, formatDensity, formatNumber, formatQuantity, formatShare, formatSigned } from './format.ts';
+import { noteEditor, openNotes } from './notesTools.ts';
+import { compareHref, featureHref } from './router.ts';
 import { fact } from './runStrip.ts';
-import { DataError } from './siteData.ts';
+import { requireFeature } from './siteData.ts';
 import { TokenLabels } from './tokenLabels.ts';
-import { attachTokenInspection } from './tokenText.ts';
+import { attachTokenInspection, scaleOf } from './tokenText.ts';
 
 /** Renders one feature. */
 export async function featureView(context: PageContext, feature: number): Promise<View> {
   const { data, memory } = context;
   const [run, vocabulary] = await Promise.all([data.run(), data.vocabulary()]);
-  if (feature >= run.features) {
-    throw new DataError(`There is no feature ${feature}: this run has features 0 to ${run.features - 1}`, 'Choose one in the table of features.', 'No such feature');
-  }
-  const page = await data.feature(feature);
+  requireFeature(feature, run.features);
+  const [page, probes, automatic, notes] = await Promise.all([data.feature(feature), data.probes(), data.labels(), openNotes(data)]);
   const labels = new TokenLabels(vocabulary);
   memory.lastFeature = feature;
 
@@ -29,7 +28,7 @@ export async function featureView(context: PageContext, feature: number): Promis
   const element = el(
     'div',
     { class: 'feature-view' },
-    header(page, steps, memory.indexHref),
+    header(page, steps, memory.indexHref, [wordsAbout(page, automatic, probes), notes !== undefined && noteEditor(notes, feature)]),
     page.count === 0 ? el('p', { class: 'notice' }, `Dead: this feature did not fire on any of the ${formatCount(run.tokens)} held-out tokens, so it has no examples.`) : examples(page, labels, lists),
     featureAside(page, labels, data),
   );
@@ -60,7 +59,7 @@ function leaf(event: KeyboardEvent, { previous, next }: Steps): void {
   if (target !== undefined) location.hash = featureHref(target);
 }
 
-function header(page: FeaturePage, { previous, next, place }: Steps, indexHref: string): HTMLElement {
+function header(page: FeaturePage, { previous, next, place }: Steps, indexHref: string, words: readonly Child[]): HTMLElement {
   const life = liveness(page.density);
   const step = (label: string, target: number | undefined, arrow: string): HTMLElement =>
     el('a', { class: 'button', href: target === undefined ? undefined : featureHref(target), 'aria-disabled': target === undefined, 'aria-label': `${label} feature${target === undefined ? '' : ` ${target}`}` }, arrow);
@@ -78,9 +77,11 @@ function header(page: FeaturePage, { previous, next, place }: Steps, indexHref: 
         step('Previous', previous, '←'),
         step('Next', next, '→'),
         el('a', { class: 'button', href: indexHref }, 'List'),
+        compareForm(page.feature),
         copyButton(),
       ),
     ),
+    ...words,
     el(
       'dl',
       { class: 'facts' },
@@ -88,9 +89,49 @@ function header(page: FeaturePage, { previous, next, place }: Steps, indexHref: 
       fact('Fired on', formatQuantity(page.count, 'token')),
       fact('Max activation', formatNumber(page.maxActivation)),
       fact('Mean when firing', formatNumber(page.meanActivation)),
+      page.count > 0 && fact('Effect when firing', effectInWords(page.ablation)),
     ),
     page.languages.length > 0 && languageBar(page.languages),
   );
+}
+
+/** Mean change of log p(next token) by the feature, and how often it was for the better. */
+function effectInWords({ mean, meanMagnitude, helped }: FeaturePage['ablation']): HTMLElement {
+  return el('span', { title: `mean magnitude ${formatNumber(meanMagnitude)} nats` }, `${formatSigned(mean)} nats, helped ${formatShare(helped)}`);
+}
+
+/** The automatic label with its scores, and the probes that this feature answers best. */
+function wordsAbout({ feature }: FeaturePage, automatic: FeatureLabels | undefined, probes: ProbesPage): HTMLElement | undefined {
+  const label = automatic?.labels.find((candidate) => candidate.feature === feature);
+  const answers = probes.flatMap(({ name, enough, answers: candidates }) => {
+    const rank = candidates.findIndex((candidate) => candidate.feature === feature);
+    const answer = candidates[rank];
+    return answer === undefined ? [] : [{ name, enough, rank, answer }];
+  });
+  if (label === undefined && answers.length === 0) return undefined;
+  const score = (name: string, value: number | null): string => (value === null ? '' : `, ${name} ${value.toFixed(2)}`);
+  return el(
+    'div',
+    { class: 'words' },
+    label !== undefined && el('p', {}, label.text, ' ', el('span', { class: 'hint' }, `by ${automatic?.model ?? ''}${score('Spearman', label.spearman)}${score('detection', label.detection)}`)),
+    answers.length > 0 &&
+      el(
+        'ul',
+        { 'aria-label': 'Probes it answers' },
+        ...answers.map(({ name, enough, rank, answer }) =>
+          el('li', {}, el('a', { href: '#/probes' }, name), ` ${rank === 0 ? 'best' : `${rank + 1}.`} · F1 ${answer.f1.toFixed(2)} · top 20 ${formatShare(answer.precisionTop20)}`, !enough && ' · too little support'),
+        ),
+      ),
+  );
+}
+
+function compareForm(feature: number): HTMLElement {
+  const other = el('input', { type: 'text', inputmode: 'numeric', pattern: '#?[0-9]{1,9}', required: true, size: 6, placeholder: 'no.', 'aria-label': 'Feature to compare with', autocomplete: 'off' });
+  const submit = (event: Event): void => {
+    event.preventDefault();
+    location.hash = compareHref(feature, Number(other.value.replace('#', '')));
+  };
+  return el('form', { class: 'compare-form', onsubmit: submit }, other, el('button', { type: 'submit' }, 'Compare'));
 }
 
 function copyButton(): HTMLElement {
@@ -128,8 +169,9 @@ function languageBar(languages: FeaturePage['languages']): HTMLElement {
 }
 
 function examples(page: FeaturePage, labels: TokenLabels, lists: ExampleList[]): HTMLElement {
+  const scale = scaleOf(page.maxActivation, [...page.top, ...page.intervals.flatMap((interval) => interval.examples)]);
   const list = (rows: FeaturePage['top']): HTMLElement => {
-    const made = exampleList(rows, page.maxActivation, labels);
+    const made = exampleList(rows, scale, labels);
     lists.push(made);
     return made.element;
   };
@@ -142,6 +184,7 @@ function examples(page: FeaturePage, labels: TokenLabels, lists: ExampleList[]):
   return el(
     'div',
     { class: 'example-sections' },
+    exampleLegend(scale),
     el('section', {}, el('div', { class: 'section-head' }, el('h2', {}, 'Top activations'), expand), list(page.top)),
     ...page.intervals.map((interval) =>
       el(

@@ -35,7 +35,27 @@ export function formatSigned(value: number): string {
   return `${value > 0 ? '+' : value < 0 ? '−' : ''}${formatNumber(Math.abs(value))}`;
 }
 
+/** A signed share in percent, two digits: +0.13%, −2.0%, 0%. */
+export function formatSignedShare(share: number): string {
+  return share === 0 ? '0%' : `${share > 0 ? '+' : '−'}${formatNumber(Math.abs(share) * 100, 2)}%`;
+}
+
 /** n and its noun: 1 feature, 2 features. */
 export function formatQuantity(count: number, noun: string): string {
   return `${formatCount(count)} ${noun}${count === 1 ? '' : 's'}`;
+}
+
+/** Seconds as a person says them: 42 s, 3 min 20 s, 5 h 12 min. */
+export function formatDuration(seconds: number): string {
+  if (seconds < 60) return `${seconds < 10 ? seconds.toFixed(1) : Math.round(seconds)} s`;
+  const minutes = Math.floor(seconds / 60);
+  return minutes < 60 ? `${minutes} min ${Math.round(seconds - minutes * 60)} s` : `${formatCount(Math.floor(minutes / 60))} h ${minutes % 60} min`;
+}
+
+/** 1.2 kB, 34 MB, 4.1 TB. */
+export function formatBytes(bytes: number): string {
+  const units = ['B', 'kB', 'MB', 'GB', 'TB'];
+  const power = Math.min(Math.floor(Math.log10(Math.max(bytes, 1)) / 3), units.length - 1);
+  const value = bytes / 1000 ** power;
+  return `${value < 10 && power > 0 ? value.toFixed(1) : Math.round(value)} ${units[power]}`;
 }

@@ -14,6 +14,8 @@ export interface HistogramOptions {
   low: number;
   high: number;
   className?: (middle: number) => string;
+  /** Said beside the title. */
+  note?: string;
 }
 
 /** A figure with bars over [low, high]. */
@@ -39,7 +41,7 @@ export function histogram(options: HistogramOptions): HTMLElement {
   return el(
     'figure',
     { class: 'histogram' },
-    el('figcaption', {}, el('h2', {}, title), toggle),
+    el('figcaption', {}, el('h2', {}, title), options.note !== undefined && el('span', { class: 'hint' }, options.note), toggle),
     plot,
     el('div', { class: 'ticks', 'aria-hidden': 'true' }, ...ticks),
   );

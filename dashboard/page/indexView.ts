@@ -1,12 +1,14 @@
 // The index: every feature of the run as a table, with search, density brush and the two kinds of silent features.
 // Its state lives in the address, so that a list can be shared and the back button returns to it.
-import type { FeatureIndex } from '../../schemas/dashboard.ts';
 import type { PageContext, View } from './context.ts';
 import { densityBrush } from './densityBrush.ts';
 import { el } from './dom.ts';
-import { defaultFilter, filterFromParameters, indexHref, liveness, namedFeature, selectFeatures, type FeatureFilter, type Selection, type SortKey } from './featureQuery.ts';
-import { featureTable } from './featureTable.ts';
+import { defaultFilter, filterFromParameters, indexHref, liveness, namedFeature, needsLateColumns, selectFeatures, type FeatureFilter, type Selection, type SortKey } from './featureQuery.ts';
+import { columns, featureTable } from './featureTable.ts';
+import { FeatureTexts } from './featureTexts.ts';
 import { formatCount, formatQuantity } from './format.ts';
+import { notesTools, openNotes } from './notesTools.ts';
+import type { IndexTable } from './packedColumns.ts';
 import { featureHref } from './router.ts';
 import { runStrip } from './runStrip.ts';
 import { TokenLabels } from './tokenLabels.ts';
@@ -15,17 +17,27 @@ const searchDelayMs = 60;
 
 /** Renders the table of features for the parameters of the address. */
 export async function indexView(context: PageContext, parameters: URLSearchParams): Promise<View> {
-  const [index, vocabulary, strip] = await Promise.all([context.data.index(), context.data.vocabulary(), runStrip(context.data)]);
-  const labels = new TokenLabels(vocabulary);
   let filter = filterFromParameters(parameters);
+  const { data } = context;
+  const [index, vocabulary, strip, probes, automatic, notes] = await Promise.all([
+    needsLateColumns(filter) ? data.lateIndex() : data.index(),
+    data.vocabulary(),
+    runStrip(data),
+    data.probes(),
+    data.labels(),
+    openNotes(data),
+  ]);
+  const labels = new TokenLabels(vocabulary);
+  const texts = new FeatureTexts(probes, automatic, notes);
 
   const brush = densityBrush(index.density, { low: filter.densityLow, high: filter.densityHigh }, (range) => apply({ densityLow: range.low, densityHigh: range.high }));
-  const table = featureTable({ index, labels, densityFloor: brush.floor, onSort: (key) => apply(nextSort(filter, key)) });
+  const table = featureTable({ index, labels, texts, densityFloor: brush.floor, onSort: (key) => apply(nextSort(filter, key)) });
   const search = searchBox(filter.query, (query) => apply({ query }), index);
   const status = el('p', { class: 'status', role: 'status' });
   const empty = el('div', { class: 'notice', hidden: true });
+  const sorting = sortChoice((key) => apply(nextSort(filter, key)));
   const silent = silentToggles(index, filter, apply);
-  const element = el('div', { class: 'index-view' }, el('h1', { tabindex: -1, class: 'visually-hidden' }, 'Features'), strip, brush.element, el('div', { class: 'toolbar' }, search, silent, status), empty, table.element);
+  const element = el('div', { class: 'index-view' }, el('h1', { tabindex: -1, class: 'visually-hidden' }, 'Features'), strip, brush.element, el('div', { class: 'toolbar' }, search, sorting, silent, notes !== undefined && notesTools(notes, refresh), status), empty, table.element);
   document.addEventListener('keydown', (event) => focusSearch(event, search), { signal: context.signal });
   window.addEventListener('resize', () => table.layout(), { signal: context.signal });
   const focus = context.memory.lastFeature === undefined ? undefined : table.grid;
@@ -34,19 +46,28 @@ export async function indexView(context: PageContext, parameters: URLSearchParam
   function attached(): void {
     refresh();
     if (context.memory.lastFeature !== undefined) table.reveal(context.memory.lastFeature);
+    // After the first rows are on the screen: they are no hurry, and large.
+    requestAnimationFrame(() => void data.lateIndex().then(table.refresh, () => undefined));
   }
 
   function apply(change: Partial<FeatureFilter>): void {
     filter = { ...filter, ...change };
     history.replaceState(null, '', indexHref(filter));
-    refresh();
+    if (needsLateColumns(filter) && index.probe === undefined) void data.lateIndex().then(refresh, fail);
+    else refresh();
+  }
+
+  function fail(error: unknown): void {
+    status.textContent = error instanceof Error ? error.message : String(error);
   }
 
   function refresh(): void {
-    const selection = selectFeatures(index, filter, labels);
+    if (context.signal.aborted) return;
+    const selection = selectFeatures(index, filter, labels, texts);
     context.memory.indexHref = indexHref(filter);
     context.memory.order = selection.order;
     table.show(selection.order, filter.sort, filter.descending);
+    sorting.value = filter.sort;
     status.textContent = `${formatCount(selection.order.length)} of ${formatQuantity(index.features, 'feature')}`;
     empty.hidden = selection.order.length > 0;
     table.element.hidden = selection.order.length === 0;
@@ -66,17 +87,23 @@ export async function indexView(context: PageContext, parameters: URLSearchParam
 
 /** A click on the sorted column turns it round; on another column starts with the end that is of interest. */
 function nextSort(filter: FeatureFilter, key: SortKey): Pick<FeatureFilter, 'sort' | 'descending'> {
-  const largestFirst = key === 'density' || key === 'max' || key === 'purity';
+  const largestFirst = key !== 'feature' && key !== 'token' && key !== 'lang';
   return { sort: key, descending: key === filter.sort ? !filter.descending : largestFirst };
 }
 
-function searchBox(query: string, onQuery: (query: string) => void, index: FeatureIndex): HTMLElement {
+/** Choosing the column to sort by, for screens too narrow for all of the columns. */
+function sortChoice(onSort: (key: SortKey) => void): HTMLSelectElement {
+  const select = el('select', { class: 'sort', 'aria-label': 'Sort by', onchange: () => onSort(columns[select.selectedIndex]?.key ?? 'feature') }, ...columns.map(({ key, label }) => el('option', { value: key }, `by ${label.toLowerCase()}`)));
+  return select;
+}
+
+function searchBox(query: string, onQuery: (query: string) => void, index: IndexTable): HTMLElement {
   let timer = 0;
   const input = el('input', {
     type: 'search',
     id: 'search',
     value: query,
-    placeholder: 'number, token, language, lang:de',
+    placeholder: 'number, token, language, probe, label or note',
     autocomplete: 'off',
     spellcheck: 'false',
     'aria-describedby': 'search-help',
@@ -94,7 +121,7 @@ function searchBox(query: string, onQuery: (query: string) => void, index: Featu
     { class: 'search' },
     el('label', { for: 'search' }, 'Search'),
     input,
-    el('span', { id: 'search-help', class: 'visually-hidden' }, 'Words match top tokens and languages. lang:de, token:the and #12 say which; quotes keep spaces. Enter on a number opens the feature.'),
+    el('span', { id: 'search-help', class: 'visually-hidden' }, 'Words match top tokens, languages, probes, labels and your notes. lang:de, token:the, probe:latex, label:, note:, is:starred and #12 say which; quotes keep spaces. Enter on a number opens the feature.'),
   );
 }
 
@@ -107,9 +134,9 @@ function focusSearch(event: KeyboardEvent, search: HTMLElement): void {
 }
 
 /** Check boxes that show dead and ultra-low-density features, with their numbers. */
-function silentToggles(index: FeatureIndex, filter: FeatureFilter, onChange: (change: Partial<FeatureFilter>) => void): HTMLElement {
+function silentToggles(index: IndexTable, filter: FeatureFilter, onChange: (change: Partial<FeatureFilter>) => void): HTMLElement {
   const counts = { dead: 0, 'ultra-low': 0, alive: 0 };
-  for (const density of index.density) counts[liveness(density)]++;
+  for (let feature = 0; feature < index.features; feature++) counts[liveness(index.density[feature] ?? 0)]++;
   const box = (label: string, count: number, checked: boolean, change: (checked: boolean) => Partial<FeatureFilter>, explanation: string): HTMLElement =>
     el(
       'label',

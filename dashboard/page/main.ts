@@ -1,9 +1,12 @@
 // The page's frame: landmarks, navigation, and one route at a time with its loading and error states. Sets
 // body[data-ready] once a route is shown, which is what tests and screenshots wait for.
 import type { PageContext, PageMemory, View } from './context.ts';
+import { compareView } from './compareView.ts';
 import { el } from './dom.ts';
 import { featureView } from './featureView.ts';
 import { indexView } from './indexView.ts';
+import { mapView } from './mapView.ts';
+import { probesView } from './probesView.ts';
 import { parseRoute, type Route } from './router.ts';
 import { runView } from './runView.ts';
 import { DataError, SiteData } from './siteData.ts';
@@ -16,7 +19,12 @@ const loadingDelayMs = 150;
 const data = new SiteData();
 const memory: PageMemory = { indexHref: '#/' };
 const main = el('main', { id: 'main', tabindex: -1 });
-const links = { index: el('a', { href: '#/' }, 'Features'), run: el('a', { href: '#/run' }, 'Run') };
+const links = {
+  index: el('a', { href: '#/' }, 'Features'),
+  map: el('a', { href: '#/map' }, 'Map'),
+  probes: el('a', { href: '#/probes' }, 'Probes'),
+  run: el('a', { href: '#/run' }, 'Run'),
+};
 let leaving = new AbortController();
 
 document.body.replaceChildren(
@@ -25,7 +33,7 @@ document.body.replaceChildren(
     'header',
     { class: 'site' },
     el('a', { class: 'name', href: '#/' }, 'saeflow'),
-    el('nav', { 'aria-label': 'Site' }, links.index, links.run),
+    el('nav', { 'aria-label': 'Site' }, ...Object.values(links)),
     el('span', { class: 'keys', 'aria-hidden': 'true' }, key('/'), ' search ', key('↑'), key('↓'), key('↵'), ' list ', key('←'), key('→'), ' or ', key('k'), key('j'), ' leaf'),
     themeToggle(),
   ),
@@ -62,6 +70,9 @@ async function render(route: Route, context: PageContext): Promise<View> {
   try {
     if (route.name === 'index') return await indexView(context, route.parameters);
     if (route.name === 'feature') return await featureView(context, route.feature);
+    if (route.name === 'compare') return await compareView(context, route.features);
+    if (route.name === 'map') return await mapView(context);
+    if (route.name === 'probes') return await probesView(context);
     if (route.name === 'run') return await runView(context);
     return errorView('Not found', `There is no page ${route.address}`, 'Choose one from the navigation above.');
   } catch (error) {

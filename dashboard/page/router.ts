@@ -3,6 +3,9 @@
 export type Route =
   | { name: 'index'; parameters: URLSearchParams }
   | { name: 'feature'; feature: number }
+  | { name: 'compare'; features: [number, number] }
+  | { name: 'map' }
+  | { name: 'probes' }
   | { name: 'run' }
   | { name: 'unknown'; address: string };
 
@@ -16,6 +19,10 @@ export function parseRoute(hash: string): Route {
   const [path = '', parameters = ''] = hash.replace(/^#/, '').split('?', 2);
   if (path === '' || path === '/') return { name: 'index', parameters: new URLSearchParams(parameters) };
   if (path === '/run') return { name: 'run' };
+  if (path === '/map') return { name: 'map' };
+  if (path === '/probes') return { name: 'probes' };
+  const compared = /^\/compare\/(\d{1,9})\/(\d{1,9})$/.exec(path);
+  if (compared !== null) return { name: 'compare', features: [Number(compared[1]), Number(compared[2])] };
   const feature = /^\/feature\/(\d{1,9})$/.exec(path)?.[1];
   return feature === undefined ? { name: 'unknown', address: hash } : { name: 'feature', feature: Number(feature) };
 }
@@ -23,4 +30,9 @@ export function parseRoute(hash: string): Route {
 /** The address of a feature's page. */
 export function featureHref(feature: number): string {
   return `#/feature/${feature}`;
+}
+
+/** The address of two features side by side. */
+export function compareHref(first: number, second: number): string {
+  return `#/compare/${first}/${second}`;
 }

@@ -1,15 +1,16 @@
 // The run's page: how good the autoencoder is (all four losses, never the ratio alone), how training went, and from
 // which artifacts everything comes.
 import type { RunPage } from '../../schemas/dashboard.ts';
+import type { Report } from '../../schemas/report.ts';
 import type { PageContext, View } from './context.ts';
 import { curveChart, type CurveChart } from './curves.ts';
 import { el, type Child } from './dom.ts';
-import { formatCount, formatNumber, formatQuantity, formatShare } from './format.ts';
+import { formatBytes, formatCount, formatDuration, formatNumber, formatQuantity, formatShare } from './format.ts';
 import { onThemeChange } from './theme.ts';
 
 /** Renders data/run.json. */
 export async function runView({ data, signal }: PageContext): Promise<View> {
-  const run = await data.run();
+  const [run, report] = await Promise.all([data.run(), data.report()]);
   const resampled = { steps: run.resamplings.map(({ step }) => step), meaning: 'resampling of dead features' };
   const charts = {
     transformer: run.curves.transformer.map((curve) => curveChart(curve, { steps: [], meaning: '' }, signal)),
@@ -22,7 +23,7 @@ export async function runView({ data, signal }: PageContext): Promise<View> {
     { class: 'run-view' },
     el('h1', { tabindex: -1 }, 'Run'),
     el('p', { class: 'lead' }, `Sparse autoencoder with ${formatQuantity(run.features, 'feature')} on `, el('code', {}, run.hook), ` (${run.dIn} wide), evaluated on ${formatQuantity(run.tokens, 'held-out token')}.`),
-    el('div', { class: 'tables' }, lossTable(run), saeTable(run), transformerTable(run), resamplingTable(run)),
+    el('div', { class: 'tables' }, lossTable(run), saeTable(run), transformerTable(run), resamplingTable(run), report !== undefined && costTable(report)),
     curveSection('Training of the autoencoder', charts.sae),
     curveSection('Training of the transformer', charts.transformer),
     lineage(run),
@@ -70,6 +71,12 @@ function transformerTable({ transformer }: RunPage): HTMLElement {
 function resamplingTable({ resamplings }: RunPage): HTMLElement {
   if (resamplings.length === 0) return el('section', {}, el('h2', {}, 'Resamplings'), el('p', { class: 'hint' }, 'None in this run.'));
   return table('Resamplings', ['Step', 'Dead', 'Resampled'], resamplings.map(({ step, dead, resampled }) => [formatCount(step), formatCount(dead), formatCount(resampled)]));
+}
+
+function costTable({ stages }: Report): HTMLElement {
+  const rows = stages.map(({ name, seconds, bytes, device, cached }): Child[] => [name, cached ? 'found' : formatDuration(seconds), device, formatBytes(bytes)]);
+  const total = (of: (stage: Report['stages'][number]) => number): number => stages.filter(({ cached }) => !cached).reduce((sum, stage) => sum + of(stage), 0);
+  return table('What it took', ['Stage', 'Computing', 'On', 'Stored'], [...rows, ['made by this run', formatDuration(total(({ seconds }) => seconds)), '', formatBytes(total(({ bytes }) => bytes))]]);
 }
 
 function curveSection(title: string, charts: readonly CurveChart[]): HTMLElement {

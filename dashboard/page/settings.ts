@@ -1,7 +1,8 @@
-// The reader's own choices (theme, count scales), kept in the browser. Storage may be forbidden or full: then a choice
+// The reader's own choices and notes (theme, count scales, stars), kept in the browser. Storage may be forbidden or full: then a choice
 // lasts as long as the page.
 
 const prefix = 'saeflow:';
+/** What storage did not take. */
 const session = new Map<string, string>();
 
 /** A choice made earlier, if any. */
@@ -15,10 +16,10 @@ export function remembered(name: string): string | undefined {
 
 /** Keeps a choice. */
 export function remember(name: string, value: string): void {
-  session.set(name, value);
   try {
     localStorage.setItem(prefix + name, value);
+    session.delete(name);
   } catch {
-    // Kept in `session` above.
+    session.set(name, value);
   }
 }

@@ -1,5 +1,7 @@
 // Reads the files under data/ once each, and turns what can go wrong into sentences: which file, why, what to do.
-import type { FeatureIndex, FeaturePage, RunPage, Vocabulary } from '../../schemas/dashboard.ts';
+import type { FeatureLabels, FeatureMap, FeaturePage, PackedIndex, ProbesPage, RunPage, Vocabulary } from '../../schemas/dashboard.ts';
+import type { Report } from '../../schemas/report.ts';
+import { categoriesOf, firstColumns, lateColumns, unpackColumn, type IndexTable, type LateColumn } from './packedColumns.ts';
 
 /** Put in by buildPage from schemas/dashboard.ts. */
 declare const FEATURES_PER_CHUNK: number;
@@ -12,26 +14,54 @@ export class DataError extends Error {
   override readonly name = 'DataError';
   readonly remedy: string;
   readonly title: string;
+  /** The server answered that there is no such file. */
+  readonly absent: boolean;
 
-  constructor(message: string, remedy: string, title = 'Data missing') {
+  constructor(message: string, remedy: string, title = 'Data missing', absent = false) {
     super(message);
+    this.absent = absent;
     this.remedy = remedy;
     this.title = title;
   }
 }
 
+/** Throws DataError unless the run has this feature. */
+export function requireFeature(feature: number, features: number): void {
+  if (feature >= features) throw new DataError(`There is no feature ${feature}: this run has features 0 to ${features - 1}`, 'Choose one in the table of features.', 'No such feature');
+}
+
 export class SiteData {
   readonly #files = new Map<string, Promise<unknown>>();
   readonly #chunks = new Map<string, Promise<unknown>>();
+  #index: Promise<IndexTable> | undefined;
+  #late: Promise<ArrayLike<number>[]> | undefined;
 
-  async index(): Promise<FeatureIndex> {
-    const index = (await this.#once('data/index.json')) as FeatureIndex;
-    for (const column of ['density', 'maxActivation', 'topToken', 'topLang', 'topLangShare', 'topExamples'] as const) {
-      if (index[column]?.length !== index.features) {
-        throw new DataError(`data/index.json: column ${column} has ${index[column]?.length ?? 0} entries for ${index.features} features`, exportAgain);
-      }
-    }
-    return index;
+  /** The columns that the table needs to be shown; {@link lateIndex} adds the others to the same object. */
+  index(): Promise<IndexTable> {
+    this.#index ??= this.#readIndex();
+    this.#index.catch(() => (this.#index = undefined));
+    return this.#index;
+  }
+
+  /** The index with all of its columns. */
+  async lateIndex(): Promise<IndexTable & Record<LateColumn, ArrayLike<number>>> {
+    const [index, header] = await Promise.all([this.index(), this.#header()]);
+    this.#late ??= Promise.all(lateColumns.map((name) => readColumn(header, name)));
+    this.#late.catch(() => (this.#late = undefined));
+    const columns = await this.#late;
+    const late = Object.fromEntries(lateColumns.map((name, position) => [name, columns[position]])) as Record<LateColumn, ArrayLike<number>>;
+    return Object.assign(index, late);
+  }
+
+  async #readIndex(): Promise<IndexTable> {
+    const header = await this.#header();
+    const columns = await Promise.all(firstColumns.map((name) => readColumn(header, name)));
+    const table = Object.fromEntries(firstColumns.map((name, position) => [name, columns[position]])) as Record<(typeof firstColumns)[number], ArrayLike<number>>;
+    return { features: header.features, ...table, topLang: categoriesOf(header.columns.topLang, table.topLang) };
+  }
+
+  #header(): Promise<PackedIndex> {
+    return this.#once('data/columns/header.json') as Promise<PackedIndex>;
   }
 
   vocabulary(): Promise<Vocabulary> {
@@ -40,6 +70,25 @@ export class SiteData {
 
   run(): Promise<RunPage> {
     return this.#once('data/run.json') as Promise<RunPage>;
+  }
+
+  /** The answers to the probes; none where the run has no probes. */
+  async probes(): Promise<ProbesPage> {
+    return ((await this.#optional('data/probes.json')) as ProbesPage | undefined) ?? [];
+  }
+
+  map(): Promise<FeatureMap> {
+    return this.#once('data/map.json') as Promise<FeatureMap>;
+  }
+
+  /** Automatic interpretations, if `saeflow label` made some. */
+  labels(): Promise<FeatureLabels | undefined> {
+    return this.#optional('data/labels.json') as Promise<FeatureLabels | undefined>;
+  }
+
+  /** What the run took, if the site was published with its report. */
+  report(): Promise<Report | undefined> {
+    return this.#optional('report.json') as Promise<Report | undefined>;
   }
 
   /** One feature's page, from the chunk that holds it. */
@@ -56,6 +105,16 @@ export class SiteData {
     const page = ((await pending) as FeaturePage[]).find((candidate) => candidate.feature === feature);
     if (page === undefined) throw new DataError(`${file}: feature ${feature} is not in it`, exportAgain);
     return page;
+  }
+
+  /** A file that a site may do without. */
+  async #optional(file: string): Promise<unknown> {
+    try {
+      return await this.#once(file);
+    } catch (error) {
+      if (error instanceof DataError && error.absent) return undefined;
+      throw error;
+    }
   }
 
   #once(file: string): Promise<unknown> {
@@ -75,7 +134,26 @@ function chunkFile(feature: number): string {
   return `data/features/${String(Math.floor(feature / FEATURES_PER_CHUNK)).padStart(5, '0')}.json`;
 }
 
+async function readColumn(header: PackedIndex, name: keyof PackedIndex['columns']): Promise<ArrayLike<number>> {
+  const column = header.columns[name];
+  const file = `data/columns/${column.file}`;
+  const response = await read(file);
+  const bytes = await response.arrayBuffer();
+  const numbers = unpackColumn(column, header.features, bytes);
+  if (numbers === undefined) throw new DataError(`${file}: ${bytes.byteLength} bytes are not ${header.features} numbers (${column.type})`, exportAgain);
+  return numbers;
+}
+
 async function readJson(file: string): Promise<unknown> {
+  const response = await read(file);
+  try {
+    return await response.json();
+  } catch {
+    throw new DataError(`${file}: not JSON`, exportAgain);
+  }
+}
+
+async function read(file: string): Promise<Response> {
   let response: Response;
   try {
     response = await fetch(file);
@@ -85,11 +163,7 @@ async function readJson(file: string): Promise<unknown> {
       : new DataError(`${file}: ${error instanceof Error ? error.message : String(error)}`, 'The server no longer answers: start it again (`saeflow open`) and reload.');
   }
   if (!response.ok) {
-    throw new DataError(`${file}: ${response.status} ${response.statusText}`, 'Copy the whole site folder, data/ included, beside index.html, or run the exportDashboard stage again.');
+    throw new DataError(`${file}: ${response.status} ${response.statusText}`, 'Copy the whole site folder, data/ included, beside index.html, or run the exportDashboard stage again.', undefined, response.status === 404);
   }
-  try {
-    return await response.json();
-  } catch {
-    throw new DataError(`${file}: not JSON`, exportAgain);
-  }
+  return response;
 }

@@ -25,7 +25,8 @@ export function onThemeChange(callback: () => void, signal: AbortSignal): void {
   themeChange.addEventListener('change', callback, { signal });
 }
 
-function isDark(): boolean {
+/** Whether the dark theme is in force. */
+export function isDark(): boolean {
   const chosen = document.documentElement.dataset.theme;
   return chosen === undefined ? darkSystem.matches : chosen === 'dark';
 }

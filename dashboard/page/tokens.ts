@@ -49,6 +49,9 @@ export function groupTokens(ids: readonly number[], vocabulary: Vocabulary): Tok
   return groups;
 }
 
+/** Characters shown of one token: a vocabulary may hold tokens of thousands. */
+const longestToken = 300;
+
 /** What one token alone reads as: bytes of unfinished characters as hex, an unknown id as ‹#id›. */
 export function tokenLabel(id: number, vocabulary: Vocabulary): string {
   const bytes = tokenBytes(id, vocabulary);
@@ -57,16 +60,20 @@ export function tokenLabel(id: number, vocabulary: Vocabulary): string {
 
 /**
  * Splits a text at characters that cannot be seen or would disturb the layout, and puts a mark in their place: ↵ for a
- * newline, ⇥ for a tab, ‹U+202E› for controls and direction overrides, and · for a space if `spaces` is set.
+ * newline, ⇥ for a tab, ‹U+202E› for controls and direction overrides, and · for a space if `spaces` is set. Of a token
+ * longer than any page, the beginning.
  */
 export function visiblePieces(text: string, spaces = false): Piece[] {
   const pieces: Piece[] = [];
-  for (const character of text) {
+  const characters = [...text];
+  for (const character of characters.slice(0, longestToken)) {
     const mark = spaces && character === ' ' ? '·' : invisibleMark(character);
     const last = pieces.at(-1);
     if (last !== undefined && last.mark === (mark !== undefined)) last.text += mark ?? character;
     else pieces.push({ text: mark ?? character, mark: mark !== undefined });
   }
+  const left = characters.length - longestToken;
+  if (left > 0) pieces.push({ text: `‹${left.toLocaleString('en-US')} more characters›`, mark: true });
   return pieces;
 }
 

@@ -14,7 +14,7 @@ export interface OpenSite {
   fixture: FixtureSite;
   /** Console errors, exceptions and foreign requests of all pages so far. */
   complaints: string[];
-  /** Opens a page at a hash and waits until its route is rendered. */
+  /** Opens a page at a hash and waits until its route is rendered; at `about:blank` an empty one, watched likewise. */
   open(hash: string, options?: BrowserContextOptions): Promise<Page>;
   close(): Promise<void>;
 }
@@ -42,6 +42,7 @@ export async function openFixtureSite(features?: number): Promise<OpenSite> {
     page.on('request', (request) => {
       if (!request.url().startsWith(server.url) && !request.url().startsWith('data:')) complaints.push(`request: ${request.url()}`);
     });
+    if (hash === 'about:blank') return page;
     await page.goto(server.url + hash);
     await ready(page);
     return page;

@@ -32,7 +32,8 @@ test('the header, the intervals and the lists hold the numbers of the data', asy
   expect(await page.locator('.example').count()).toBe(feature.top.length + feature.intervals.reduce((sum, { examples }) => sum + examples.length, 0));
   expect(await page.locator('.weights.positive li').count()).toBe(10);
   expect(await page.locator('.weights.positive .value').first().innerText()).toBe(`+${feature.logits.top[0]?.value.toPrecision(3)}`);
-  expect(await page.locator('.weights.nearest a').evaluateAll((links) => links.map((link) => link.getAttribute('href')))).toEqual(feature.nearest.map((near) => `#/feature/${near.feature}`));
+  expect(await page.locator('.weights.nearest li > a:first-child').evaluateAll((links) => links.map((link) => link.getAttribute('href')))).toEqual([...feature.nearest, ...feature.correlatedFeatures].map((near) => `#/feature/${near.feature}`));
+  expect(await page.locator('.weights.neuron .value').allInnerTexts()).toEqual([...feature.neurons.map(({ weight, share }) => `${weight > 0 ? '+' : '−'}${Math.abs(weight).toPrecision(3)} · ${Math.round(share * 100)}%`), ...feature.correlatedNeurons.map(({ pearson }) => pearson.toFixed(2))]);
   expect(await page.locator('.histogram rect').count()).toBe(feature.histogram.filter((count) => count > 0).length + feature.logits.histogram.counts.filter((count) => count > 0).length);
 });
 

@@ -4,7 +4,11 @@ import { mkdir, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { get_encoding } from 'tiktoken';
 import { buildPage } from '../../dashboard/buildPage.ts';
-import { featureChunk, featureIndex, featurePage, featuresPerChunk, runPage, vocabulary, type FeatureIndex, type FeaturePage, type RunPage, type Vocabulary } from '../../schemas/dashboard.ts';
+import { packIndex } from '../../data/packedIndex.ts';
+import { featureChunk, featureIndex, featureLabels, featureMap, featurePage, featuresPerChunk, probesPage, runPage, vocabulary, type FeatureIndex, type FeaturePage, type ProbesPage, type RunPage, type Vocabulary } from '../../schemas/dashboard.ts';
+import { report } from '../../schemas/report.ts';
+import { fixtureLabels, fixtureMap, fixtureProbes, fixtureReport } from './fixtureFindings.ts';
+import { bell, fraction } from './fixtureNumbers.ts';
 import { fixtureTexts } from './fixtureTexts.ts';
 
 export interface FixtureSite {
@@ -12,6 +16,7 @@ export interface FixtureSite {
   pages: FeaturePage[];
   run: RunPage;
   vocabulary: Vocabulary;
+  probes: ProbesPage;
 }
 
 /** Features with a fixed meaning; all others fire on a few tokens of their own. */
@@ -27,7 +32,7 @@ const contextBefore = 24;
 const contextAfter = 8;
 const documentsPerLanguage = 14;
 
-interface FixtureDocument {
+export interface FixtureDocument {
   id: string;
   lang: string;
   source: string;
@@ -47,16 +52,26 @@ interface Firing {
  * @param features all in the index; only the first 64 get pages.
  */
 export async function writeFixtureSite(folder: string, features = 64): Promise<FixtureSite> {
-  const { documents, words } = tokenizedDocuments();
+  const { documents, words } = tokenizedDocuments(features > 64);
   const tokenCount = documents.reduce((sum, document) => sum + document.tokens.length, 0);
   const pages = Array.from({ length: Math.min(features, 64) }, (_, feature) => page(feature, Math.min(features, 64), documents, tokenCount, words.tokens.length));
-  const columns = featureIndex.parse(index(features, pages));
-  const site: FixtureSite = { pages, vocabulary: vocabulary.parse(words), index: columns, run: runPage.parse(run(columns, tokenCount)) };
-  const data: Record<string, unknown> = { 'index.json': site.index, 'vocabulary.json': site.vocabulary, 'run.json': site.run };
+  const probes = probesPage.parse(fixtureProbes(pages.length, documents, activation));
+  const columns = featureIndex.parse(index(features, pages, words.tokens.length, probes));
+  const site: FixtureSite = { pages, vocabulary: vocabulary.parse(words), index: columns, run: runPage.parse(run(columns, tokenCount)), probes };
+  const data: Record<string, unknown> = {
+    'index.json': site.index,
+    'vocabulary.json': site.vocabulary,
+    'run.json': site.run,
+    'probes.json': probes,
+    'map.json': featureMap.parse(fixtureMap(columns)),
+    'labels.json': featureLabels.parse(fixtureLabels),
+  };
   for (let first = 0; first < pages.length; first += featuresPerChunk) {
     data[`features/${String(first / featuresPerChunk).padStart(5, '0')}.json`] = featureChunk.parse(pages.slice(first, first + featuresPerChunk));
   }
   for (const [name, value] of Object.entries(data)) await write(join(folder, 'data', name), JSON.stringify(value));
+  await write(join(folder, 'report.json'), JSON.stringify(report.parse(fixtureReport(site.run))));
+  for (const { path, bytes } of packIndex(columns)) await write(join(folder, path.replace(/^site\//, '')), bytes);
   for (const { path, bytes } of await buildPage()) await write(join(folder, path), bytes);
   return site;
 }
@@ -66,8 +81,8 @@ async function write(path: string, content: string | Uint8Array): Promise<void> 
   await writeFile(path, content);
 }
 
-/** The texts in GPT-2 tokens, renumbered 0, 1, 2 … so that the vocabulary is small. */
-function tokenizedDocuments(): { documents: FixtureDocument[]; words: Vocabulary } {
+/** The texts in GPT-2 tokens, renumbered 0, 1, 2 … so that the vocabulary is small; with `all`, all the others come after. */
+function tokenizedDocuments(all: boolean): { documents: FixtureDocument[]; words: Vocabulary } {
   const encoding = get_encoding('gpt2');
   const numbers = new Map<number, number>();
   const words: Vocabulary = { eot: 0, tokens: ['<|endoftext|>'] };
@@ -84,6 +99,7 @@ function tokenizedDocuments(): { documents: FixtureDocument[]; words: Vocabulary
       return { id: `${lang}-${number}`, lang, source, tokens: [...Array.from(encoding.encode(rotated.join(''), [], []), numberOf), words.eot] };
     }),
   );
+  if (all) for (let id = 0; id < 50_256; id++) numberOf(id);
   encoding.free();
   return { documents, words };
 }
@@ -113,7 +129,22 @@ function page(feature: number, features: number, documents: readonly FixtureDocu
     top: firings.slice(0, 20).map((firing) => exampleOf(feature, firing)),
     intervals,
     nearest: Array.from({ length: 5 }, (_, step) => ({ feature: (feature + 7 * (step + 1)) % features, cosine: 0.62 / (step + 1) })),
+    ablation: ablationOf(feature, firings),
+    neurons: Array.from({ length: 5 }, (_, step) => ({ neuron: (feature * 37 + step * 101) % 512, weight: (step % 2 === 0 ? 0.4 : -0.3) / (step + 1), share: 0.09 / (step + 1) })),
+    correlatedNeurons: Array.from({ length: 5 }, (_, step) => ({ neuron: (feature * 37 + step * 53) % 512, pearson: 0.71 / (step + 1) })),
+    correlatedFeatures: firings.length === 0 ? [] : Array.from({ length: 5 }, (_, step) => ({ feature: (feature + 5 * (step + 1)) % features, pearson: 0.55 / (step + 1) })),
   });
+}
+
+/** Effect of the feature on the prediction of the token after the one at `position`: it mostly helps. */
+function effectAfter(feature: number, document: FixtureDocument, position: number): number {
+  return activation(feature, document, position) * 0.2 * (bell(feature * 7 + (document.tokens[position] ?? 0) * 13 + position) + 0.4);
+}
+
+function ablationOf(feature: number, firings: readonly Firing[]): FeaturePage['ablation'] {
+  const effects = firings.map(({ document, position }) => effectAfter(feature, document, position));
+  const meanOf = (values: readonly number[]): number => values.reduce((sum, value) => sum + value, 0) / Math.max(values.length, 1);
+  return { mean: meanOf(effects), meanMagnitude: meanOf(effects.map(Math.abs)), helped: meanOf(effects.map((effect) => (effect > 0 ? 1 : 0))) };
 }
 
 function interval(feature: number, firings: readonly Firing[], low: number, high: number): FeaturePage['intervals'][number] {
@@ -131,6 +162,7 @@ function exampleOf(feature: number, { document, line, position, value }: Firing)
     centre: position - from,
     tokens,
     activations: tokens.map((_, offset) => activation(feature, document, from + offset)),
+    effects: tokens.map((_, offset) => (from + offset === 0 ? 0 : effectAfter(feature, document, from + offset - 1))),
     document: { id: document.id, lang: document.lang, source: document.source, file: 'corpus.jsonl', line: line + 1, offset: position },
   };
 }
@@ -166,20 +198,27 @@ function languageShares(firings: readonly Firing[]): FeaturePage['languages'] {
 }
 
 /** The index of the pages, and invented rows for features beyond them. */
-function index(features: number, pages: readonly FeaturePage[]): FeatureIndex {
+function index(features: number, pages: readonly FeaturePage[], tokens: number, probes: ProbesPage): FeatureIndex {
   const rows = Array.from({ length: features }, (_, feature) => {
     const known = pages[feature];
     if (known === undefined) {
       const [draw, other] = [fraction(feature * 3 + 1), fraction(feature * 5 + 2)];
       return draw < 0.05
-        ? { density: 0, max: 0, token: -1, lang: '', share: 0, examples: 0 }
-        : { density: 10 ** (bell(feature) * 0.9 - 4), max: 1 + 5 * other, token: 1 + (feature % 200), lang: fixtureTexts[feature % fixtureTexts.length]?.lang ?? '', share: 0.3 + 0.7 * draw, examples: 20 };
+        ? { density: 0, max: 0, token: -1, lang: '', share: 0, examples: 0, ablation: 0 }
+        : { density: 10 ** (bell(feature) * 0.9 - 4), max: 1 + 5 * other, token: 1 + (feature % (tokens - 1)), lang: fixtureTexts[feature % fixtureTexts.length]?.lang ?? '', share: 0.3 + 0.7 * draw, examples: 20, ablation: 0.2 * other };
     }
     const top = known.top[0];
     const lang = top?.document.lang ?? '';
     const share = known.top.filter(({ document }) => document.lang === lang).length / Math.max(known.top.length, 1);
-    return { density: known.density, max: known.maxActivation, token: top?.tokens[top.centre] ?? -1, lang, share, examples: known.top.length };
+    return { density: known.density, max: known.maxActivation, token: top?.tokens[top.centre] ?? -1, lang, share, examples: known.top.length, ablation: known.ablation.meanMagnitude };
   });
+  const best = rows.map((_, feature) => {
+    const scores = probes.map(({ answers }) => answers.find((answer) => answer.feature === feature)?.f1 ?? 0);
+    const f1 = Math.max(...scores);
+    return f1 > 0 ? { probe: scores.indexOf(f1), f1 } : { probe: -1, f1: 0 };
+  });
+  const loss = rows.map(({ density, ablation }, feature) => density * ablation * (bell(feature) + 0.4));
+  const lossTotal = loss.reduce((sum, value) => sum + Math.abs(value), 0);
   return {
     features,
     density: rows.map(({ density }) => density),
@@ -188,6 +227,10 @@ function index(features: number, pages: readonly FeaturePage[]): FeatureIndex {
     topLang: rows.map(({ lang }) => lang),
     topLangShare: rows.map(({ share }) => share),
     topExamples: rows.map(({ examples }) => examples),
+    ablation: rows.map(({ ablation }) => ablation),
+    lossShare: loss.map((value) => value / lossTotal),
+    probe: best.map(({ probe }) => probe),
+    probeF1: best.map(({ f1 }) => f1),
   };
 }
 
@@ -233,15 +276,4 @@ function run({ features, density }: FeatureIndex, tokens: number): RunPage {
       { stage: 'trainSae', key: '0c'.repeat(32), config: { features, hook: 'blocks.0.mlp.hook_post', l1Coefficient: 0.001 } },
     ],
   };
-}
-
-/** A number in [0, 1) that only depends on the seed. */
-function fraction(seed: number): number {
-  let state = Math.imul(seed ^ 0x9e3779b9, 0x85ebca6b);
-  state = Math.imul(state ^ (state >>> 13), 0xc2b2ae35);
-  return ((state ^ (state >>> 16)) >>> 0) / 2 ** 32;
-}
-
-function bell(seed: number): number {
-  return fraction(seed * 4 + 1) + fraction(seed * 4 + 2) + fraction(seed * 4 + 3) - 1.5;
 }

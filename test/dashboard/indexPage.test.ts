@@ -149,6 +149,33 @@ describe('131,072 features', () => {
   });
   afterAll(() => site.close());
 
+  test('before the table can be used no more than 3 MB were transferred, a vocabulary of 50,257 tokens included', async () => {
+    const started = performance.now();
+    const page = await site.open('about:blank');
+    const bytes = new Map<string, number>();
+    page.on('response', (response) => bytes.set(response.url().replace(site.url, ''), Number(response.headers()['content-length'] ?? Number.NaN)));
+    const opened = performance.now();
+    await page.goto(site.url);
+    await page.waitForSelector('tr[data-feature="40"]');
+    const seconds = (performance.now() - opened) / 1000;
+    const before = [...bytes].filter(([file]) => !/(ablation|lossShare|probe|probeF1)\.bin$/.test(file));
+    const total = before.reduce((sum, [, size]) => sum + size, 0);
+    console.log(`131,072 features: ${(total / 1e6).toFixed(2)} MB and ${seconds.toFixed(2)} s until the rows are there (${((opened - started) / 1000).toFixed(1)} s to open a tab)`);
+    expect(before.map(([file]) => file)).toEqual(expect.arrayContaining(['', 'app.js', 'data/columns/density.bin', 'data/vocabulary.json']));
+    expect(bytes.has('data/index.json')).toBe(false);
+    expect(total).toBeLessThanOrEqual(3e6);
+    expect(site.fixture.vocabulary.tokens.length).toBeGreaterThanOrEqual(50_257);
+    await page.close();
+  });
+
+  test('a column that comes later sorts the table all the same', async () => {
+    const page = await site.open('#/?sort=loss&dir=desc');
+    const { lossShare, density } = site.fixture.index;
+    const best = Array.from({ length: density.length }, (_, feature) => feature).filter((feature) => density[feature]! >= 1e-6).sort((a, b) => Math.fround(lossShare[b]!) - Math.fround(lossShare[a]!) || a - b);
+    expect((await shownFeatures(page)).slice(0, 10)).toEqual(best.slice(0, 10));
+    await page.close();
+  });
+
   test('few rows are in the document, and the last feature can be reached by scrolling and by keyboard', async () => {
     const page = await site.open('#/?dead=1&ultralow=1');
     const grid = page.getByRole('grid', { name: 'Features' });

@@ -77,7 +77,7 @@ test('the theme follows the system, the button turns it over, and the choice is 
 
 test('nothing is wider than a screen of 360 pixels', async () => {
   const phone = await site.open('#/', { viewport: { width: 360, height: 740 } });
-  for (const hash of ['#/', '#/feature/0', '#/feature/2', '#/run']) {
+  for (const hash of ['#/', '#/feature/0', '#/feature/2', '#/compare/0/2', '#/map', '#/probes', '#/run']) {
     await go(phone, hash);
     expect({ hash, width: await phone.evaluate(() => document.documentElement.scrollWidth) }).toEqual({ hash, width: 360 });
   }
@@ -108,14 +108,14 @@ test('missing and broken files are named, with a remedy; the table does without 
   await go(page, '#/');
   expect(await page.locator('.notice').first().innerText()).toContain('data/run.json: 404');
   expect(await page.locator('tr[data-feature]').count()).toBeGreaterThan(10);
-  await writeFile(join(folder, 'data', 'index.json'), JSON.stringify({ ...site.fixture.index, topLang: ['de'] }));
+  await writeFile(join(folder, 'data', 'columns', 'density.bin'), new Float32Array(63));
   await page.reload();
   await ready(page);
-  expect(await alert.innerText()).toContain('data/index.json: column topLang has 1 entries for 64 features');
-  await writeFile(join(folder, 'data', 'index.json'), '{"feat');
+  expect(await alert.innerText()).toContain('data/columns/density.bin: 252 bytes are not 64 numbers (float32)');
+  await writeFile(join(folder, 'data', 'columns', 'header.json'), '{"feat');
   await page.reload();
   await ready(page);
-  expect(await alert.innerText()).toContain('data/index.json: not JSON');
+  expect(await alert.innerText()).toContain('data/columns/header.json: not JSON');
   await broken.close();
   await rm(folder, { recursive: true });
 });

@@ -1,0 +1,68 @@
+// axe-core, whole, on every view in both themes, in Chromium; and that every view can be used without a pointer.
+import { readFile } from 'node:fs/promises';
+import { createRequire } from 'node:module';
+import type { Page } from 'playwright-core';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { go, openFixtureSite, ready, type OpenSite } from './browser.ts';
+import { deadFeature, hebrewFeature } from './fixtureSite.ts';
+
+interface AxeResults {
+  violations: { id: string; nodes: { html: string; failureSummary?: string }[] }[];
+  passes: unknown[];
+}
+
+const views = ['#/', '#/?dead=1&ultralow=1&sort=probe&dir=desc', '#/?q=nothing-like-this', '#/feature/0', `#/feature/${deadFeature}`, `#/feature/${hebrewFeature}`, '#/compare/0/2', '#/map', '#/probes', '#/run', '#/nonsense'];
+let site: OpenSite;
+let axe: string;
+beforeAll(async () => {
+  site = await openFixtureSite();
+  axe = await readFile(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
+});
+afterAll(() => site.close());
+
+/** By the debugger's own evaluation, which the page's content security policy does not bind. */
+async function violations(page: Page): Promise<string[]> {
+  await page.evaluate(axe);
+  const results = (await page.evaluate('axe.run(document, { resultTypes: ["violations"] })')) as AxeResults;
+  expect(results.passes.length).toBeGreaterThan(10);
+  return results.violations.flatMap(({ id, nodes }) => nodes.slice(0, 3).map(({ html, failureSummary }) => `${id}: ${html.slice(0, 160)} ${failureSummary ?? ''}`));
+}
+
+test.each([
+  { colorScheme: 'light', width: 1280 },
+  { colorScheme: 'dark', width: 1280 },
+  { colorScheme: 'light', width: 360 },
+] as const)('axe finds nothing on any view, $colorScheme, $width pixels wide', async ({ colorScheme, width }) => {
+  const page = await site.open('#/', { colorScheme, viewport: { width, height: 800 } });
+  const found: Record<string, string[]> = {};
+  for (const hash of views) {
+    await go(page, hash);
+    const list = await violations(page);
+    if (list.length > 0) found[hash] = list;
+  }
+  expect(found).toEqual({});
+  await page.context().close();
+});
+
+test('axe does find what is wrong', async () => {
+  const page = await site.open('#/run');
+  await page.evaluate(() => document.querySelector('main')?.append(document.createElement('img'), document.createElement('button')));
+  expect((await violations(page)).map((violation) => violation.split(':')[0])).toEqual(expect.arrayContaining(['image-alt', 'button-name']));
+  await page.close();
+});
+
+test('the map is walked by arrow keys, says where it is, and Enter opens the feature', async () => {
+  const page = await site.open('#/map');
+  await page.getByRole('application').focus();
+  await page.keyboard.press('ArrowRight');
+  const first = await page.locator('#map-point b').innerText();
+  await page.keyboard.press('ArrowLeft');
+  const second = await page.locator('#map-point b').innerText();
+  expect(second).not.toBe(first);
+  for (const key of ['+', '+', '-', '0']) await page.keyboard.press(key);
+  await page.evaluate(() => delete document.body.dataset['ready']);
+  await page.keyboard.press('Enter');
+  await ready(page);
+  expect(await page.locator('h1').innerText()).toContain(`Feature ${second}`);
+  await page.close();
+});
