@@ -47,7 +47,7 @@ export interface BlockFirings {
  *
  * @param products Σ f · x, [features · d]
  */
-export async function writeFirings(store: ArtifactStore, id: ArtifactId, shard: number, all: SparseActivations, products: Float64Array, features: number, featuresPerBlock: number): Promise<FileEntry[]> {
+export async function writeFirings(store: ArtifactStore, id: ArtifactId, shard: number, all: SparseActivations, products: Float64Array<ArrayBuffer>, features: number, featuresPerBlock: number): Promise<FileEntry[]> {
   const d = products.length / features;
   const { starts, order } = byFeature(all.feature, features);
   const files: FileEntry[] = [];

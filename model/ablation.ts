@@ -24,16 +24,16 @@ const masked = -1e9;
 
 /** The features of a decoder, ablated at one hook of a model. Owns a tensor: dispose it. */
 export class Ablation {
+  private readonly model: Transformer;
+  private readonly hook: string;
   private readonly layer: number;
   private readonly closedForm: boolean;
   /** Decoder rows, or where there is a closed form what they add to the residual stream. */
   private readonly directions: tf.Tensor2D;
 
-  constructor(
-    private readonly model: Transformer,
-    private readonly hook: string,
-    decoder: tf.Tensor2D,
-  ) {
+  constructor(model: Transformer, hook: string, decoder: tf.Tensor2D) {
+    this.model = model;
+    this.hook = hook;
     const [, layer, point] = /^blocks\.(\d+)\.(.+)$/.exec(hook) ?? [];
     this.layer = Number(layer);
     const last = this.layer === model.architecture.nLayer - 1;

@@ -84,7 +84,7 @@ async function dashboardOfExport(store: ArtifactStore): Promise<ArtifactId> {
   const trained: StageSpec = { stage: 'trainSae', config: { seed: 1, sae: saeConfig.parse({ features: cfg.d_sae }) }, inputs: { sampleActivations: sampleActivations.key } };
   const trainSae = await putArtifact(store, trained, [given('sae_weights.safetensors'), given('activation_mean.safetensors')], {});
   const inputs = { tokenize: tokenize.key, trainTransformer: trainTransformer.key, sampleActivations: sampleActivations.key, trainSae: trainSae.key };
-  const spec: StageSpec = { stage: 'exportDashboard', config: { dashboard: dashboardConfig.parse({ batchWindows: 10 }) }, inputs };
+  const spec: StageSpec = { stage: 'exportDashboard', config: { dashboard: dashboardConfig.parse({ batchWindows: 10, probes: [] }) }, inputs };
   const id: ArtifactId = { stage: spec.stage, key: specKey(spec) };
   await writeSpec(store, id, spec);
   return id;
