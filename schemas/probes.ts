@@ -10,7 +10,7 @@ const pattern = z.string().min(1).refine((source) => compiles(source), 'not a re
 const not = z.boolean().default(false);
 export const condition = z.discriminatedUnion('kind', [
   /** Of a Unicode script, by the names of \p{Script=…}: the token holds such a character, or a part of one. */
-  z.strictObject({ kind: z.literal('script'), not, scripts: z.array(z.string().refine((name) => compiles(`\\p{Script=${name}}`), 'not the name of a Unicode script, such as Han or Cyrillic')).min(1) }),
+  z.strictObject({ kind: z.literal('script'), not, scripts: z.array(z.string().regex(/^\w+$/).refine((name) => compiles(`\\p{Script=${name}}`), 'not the name of a Unicode script, such as Han or Cyrillic')).min(1) }),
   /** The document's text matches: all tokens that a match touches. Look-around sees the whole document. */
   z.strictObject({ kind: z.literal('pattern'), not, pattern, ignoreCase: z.boolean().default(false) }),
   /** One of these strings is in the document's text: all tokens that it touches. */
