@@ -5,7 +5,7 @@
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { z } from 'zod';
-import { artifactPath, readManifest, specKey, writeSpec } from '../data/artifact.ts';
+import { artifactPath, specKey, writeSpec } from '../data/artifact.ts';
 import { planStage } from '../data/plans.ts';
 import { saeConfig } from '../schemas/config.ts';
 import type { Job } from '../schemas/jobs.ts';
@@ -55,7 +55,7 @@ async function run(folder: string, { threads, log }: BenchSettings): Promise<Ben
   const { architecture } = config.transformer;
   const { tokens } = await openTokens(store, tokenize.key, 'heldOut');
   const windows = Math.floor(heldOutTokens / architecture.contextLength);
-  const data = await writeTensors(folder, 'tokens', { tokens: { shape: [windows, architecture.contextLength], data: await tokens.read(0, windows * architecture.contextLength) } });
+  const data = await writeTensors(folder, 'tokens', { tokens: { shape: [windows, architecture.contextLength], data: Int32Array.from(await tokens.read(0, windows * architecture.contextLength)) } });
   const file = (artifact: typeof transformer, path: string) => join(folder, 'store', artifactPath(artifact, path));
   const given = { data, model: file(transformer, 'model.safetensors'), architecture, sae: join(folder, 'store', artifactPath(sae, '')), hook, threads };
   const { stdout } = await runCommand(python, [peerScript, JSON.stringify(given)], { env: threadEnv(threads, process.env), log, progress: 'sae_dashboard' });
@@ -66,11 +66,10 @@ async function run(folder: string, { threads, log }: BenchSettings): Promise<Ben
   const l0 = density.reduce((sum, value) => sum + value, 0);
   const perThousand = (seconds: number) => (seconds * 1000) / features;
   const perMillion = (seconds: number) => (seconds * 1e6) / (windows * architecture.contextLength);
-  const alive = (await readManifest(store, sae))!.metrics['features'] ?? features;
   return {
     cases: [
       compare('per 1,000 features', 's', perThousand(ours), perThousand(peer.seconds), peer.version, { goal, note: `${windows * architecture.contextLength} tokens` }),
-      compare('per million tokens', 's', perMillion(ours), perMillion(peer.seconds), peer.version, { goal, note: `${alive} features` }),
+      compare('per million tokens', 's', perMillion(ours), perMillion(peer.seconds), peer.version, { goal, note: `${features} features` }),
     ],
     notes: [`L0 ${l0.toFixed(1)}; densities of features differ by at most ${apart.toExponential(1)}`, 'ours also measures four losses, ablation effects and probes and writes all files; sae_dashboard keeps its result in memory'],
     backend: `${name} ${tensorflowVersion}`,

@@ -97,7 +97,7 @@ function lossOf(losses: ArrayLike<number>): number {
 }
 
 /** Bits of tokens [start, start + length), from the whole documents they are of. */
-async function marksOf(marks: ProbeMarks, tokens: TokenStream, start: number, length: number): Promise<Uint32Array> {
+async function marksOf(marks: ProbeMarks, tokens: TokenStream, start: number, length: number): Promise<Uint32Array<ArrayBuffer>> {
   const { words } = marks;
   const documents = await tokens.documents('heldOut');
   const bits = new Uint32Array(length * words);

@@ -27,6 +27,7 @@ class Tokenizer:
     def __init__(self, size):
         self.vocab = {f"<{token}>": token for token in range(size)}
         self.bos_token_id = self.eos_token_id = self.pad_token_id = None
+        self.padding_side = "right"
 
     def get_vocab(self):
         return self.vocab
