@@ -1,6 +1,7 @@
 // All benches by name.
 import type { Bench } from './bench.ts';
 import type { BenchName } from './benchNames.ts';
+import { dashboard } from './dashboard.ts';
 import { fanout } from './fanout.ts';
 import { float16 } from './float16.ts';
 import { memory } from './memory.ts';
@@ -14,4 +15,4 @@ import { startup } from './startup.ts';
 import { tokenize } from './tokenize.ts';
 import { transformerStep } from './transformerStep.ts';
 
-export const benches: Record<BenchName, Bench> = { 'transformer-step': transformerStep, 'sae-step': saeStep, sample, tokenize, shards, reader, startup, memory, fanout, orchestration, parity, float16 };
+export const benches: Record<BenchName, Bench> = { 'transformer-step': transformerStep, 'sae-step': saeStep, sample, tokenize, shards, reader, startup, memory, fanout, orchestration, parity, float16, dashboard };

@@ -116,9 +116,11 @@ function estimateDashboard(config: PipelineConfig, { heldOutTokens }: CorpusSize
   const windows = Math.floor(Math.min(heldOutTokens, dashboard.tokens ?? Infinity) / architecture.contextLength);
   const tokens = windows * architecture.contextLength;
   const d = hookWidth(architecture, sae.hook);
-  // Four forward passes (clean, reconstructed, zero- and mean-ablated), the SAE once.
-  const flops = tokens * (4 * forwardFlopsPerToken(architecture, tokenize.vocabSize) + 4 * d * sae.features);
   const examples = dashboard.topExamples + dashboard.intervals * dashboard.examplesPerInterval;
+  // Four forward passes (clean, reconstructed, zero- and mean-ablated), the SAE once, features by components for their
+  // correlations; and an unembedding for each example and each firing that is ablated.
+  const ablated = sae.features * (examples + dashboard.ablationFirings);
+  const flops = tokens * (4 * forwardFlopsPerToken(architecture, tokenize.vocabSize) + 6 * d * sae.features) + ablated * 2 * architecture.dModel * tokenize.vocabSize;
   const bytes = sae.features * examples * (dashboard.contextBefore + 1 + dashboard.contextAfter) * exampleTokenBytes + tokens * assumedL0 * sparseActivationBytes;
   const pieces = Math.ceil(windows / dashboard.windowsPerShard) + Math.ceil(sae.features / dashboard.featuresPerBlock);
   return { stage: 'exportDashboard', label: config.saes.length > 1 ? sae.name : '', pieces, unit: 'shards', amount: sae.features, amountUnit: 'features', flops, bytes, trafficBytes: 0, work: 'transformer', textBytes: 0 };

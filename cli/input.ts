@@ -39,8 +39,21 @@ export function resolveConfig({ preset, config: file, set = [], corpus, name, pr
   if (corpus !== undefined) settings.push({ path: ['corpus', 'paths'], value: absolutePatterns(corpus, cwd) });
   if (name !== undefined) settings.push({ path: ['name'], value: name });
   if (priority !== undefined) settings.push({ path: ['execution', 'priority'], value: priority });
-  const base = resolveInput(withPreset(written));
-  return settings.length === 0 ? base : resolveInput(withPreset(applySettings(base, settings) as object));
+  const base = resolveInput(withPreset(withProbes(written, cwd)));
+  return settings.length === 0 ? base : resolveInput(withPreset(withProbes(applySettings(base, settings) as Record<string, unknown>, cwd)));
+}
+
+/** `dashboard.probes` as the list that its file holds, where it names one: content, not place, decides the key. */
+function withProbes(config: Record<string, unknown>, cwd: string): Record<string, unknown> {
+  const dashboard = config['dashboard'] as { probes?: unknown } | null | undefined;
+  if (typeof dashboard?.probes !== 'string') return config;
+  const path = resolve(cwd, dashboard.probes);
+  try {
+    return { ...config, dashboard: { ...dashboard, probes: JSON.parse(readText('dashboard.probes', dashboard.probes, path)) as unknown } };
+  } catch (error) {
+    if (error instanceof UserError) throw error;
+    throw new UserError(`${path}: not JSON: ${(error as Error).message}`, 'dashboard.probes is a list of probes, or the path of a JSON file that holds one (docs/formats.md).', { cause: error });
+  }
 }
 
 function decidesOnFailure({ execution }: Record<string, unknown>): boolean {
@@ -49,7 +62,7 @@ function decidesOnFailure({ execution }: Record<string, unknown>): boolean {
 
 function readConfigFile(file: string): Record<string, unknown> {
   const path = resolve(file);
-  const text = readText(file, path);
+  const text = readText('--config', file, path);
   let value: unknown;
   try {
     value = JSON.parse(text);
@@ -63,12 +76,12 @@ function readConfigFile(file: string): Record<string, unknown> {
   return value as Record<string, unknown>;
 }
 
-function readText(file: string, path: string): string {
+function readText(option: string, file: string, path: string): string {
   let bytes: Buffer;
   try {
     bytes = readFileSync(path);
   } catch (error) {
-    throw new UserError(`--config ${file}: ${(error as Error).message}`, 'Give the path of a JSON file.', { cause: error });
+    throw new UserError(`${option} ${file}: ${(error as Error).message}`, 'Give the path of a JSON file.', { cause: error });
   }
   try {
     return new TextDecoder('utf-8', { fatal: true }).decode(bytes);

@@ -40,7 +40,7 @@ export function describePureFeatures(pureFeatures: Record<string, number>): stri
   return languages.length === 0 ? 'none' : languages.map(([lang, count]) => `${lang} ${count}`).join(', ');
 }
 
-function summarizeSae({ name, hook, features, l0, fvu, lossRecovered, losses, tokens, alive, dead, ultraLow, pureFeatures, resamplings, divergences }: SaeReport): string[] {
+function summarizeSae({ name, hook, features, l0, fvu, lossRecovered, losses, tokens, alive, dead, ultraLow, pureFeatures, probes, resamplings, divergences }: SaeReport): string[] {
   const resampled = resamplings.map((record) => `${record.resampled} at step ${record.step}`);
   return [
     '',
@@ -49,6 +49,18 @@ function summarizeSae({ name, hook, features, l0, fvu, lossRecovered, losses, to
     `  losses: clean ${formatNumber(losses.clean)}, reconstructed ${formatNumber(losses.reconstructed)}, zero-ablated ${formatNumber(losses.zero)}, mean-ablated ${formatNumber(losses.mean)}`,
     `  features: ${alive} alive, ${dead} dead, ${ultraLow} of ultra-low density; resampled: ${resampled.length === 0 ? 'none' : resampled.join(', ')}${describeDivergences(divergences)}`,
     `  pure features (all top examples of one language): ${describePureFeatures(pureFeatures)}`,
+    ...describeProbes(probes),
+  ];
+}
+
+/** Probes by the F1 of their best features, and those of which the held-out text has too little. */
+function describeProbes(probes: SaeReport['probes']): string[] {
+  if (probes.length === 0) return [];
+  const answered = probes.filter(({ enough, feature }) => enough && feature >= 0).sort((a, b) => b.f1 - a.f1);
+  const few = probes.filter(({ enough }) => !enough).map(({ name }) => name);
+  return [
+    `  probes (F1 of the best feature): ${answered.length === 0 ? 'none answered' : answered.map(({ name, feature, f1 }) => `${name} ${f1.toFixed(2)} (${feature})`).join(', ')}`,
+    ...(few.length === 0 ? [] : [`    too little held-out text for: ${few.join(', ')}`]),
   ];
 }
 

@@ -9,8 +9,11 @@ import type { ArtifactId, SpecOf } from '../schemas/stages.ts';
 import { artifactPath, readManifest, readSpec } from './artifact.ts';
 import type { ArtifactStore } from './artifactStore.ts';
 import { evaluationOf, type Evaluation, type EvaluationSums } from './evaluation.ts';
+import { rounded } from './featurePages.ts';
+import { indexColumns } from './indexColumns.ts';
 import { rowsOf, specOf } from './inputs.ts';
 import { packIndex } from './packedIndex.ts';
+import { blockAnswers, probesPageOf } from './probeAnswers.ts';
 import { decodeSafetensors } from './safetensors.ts';
 import type { Tokenizer } from './tokenizer.ts';
 import { openTokenizer } from './tokenizerFile.ts';
@@ -26,6 +29,11 @@ export function indexPath(block: number): string {
   return numbered('work/index', block);
 }
 
+/** A block's best answers to the probes, likewise. */
+export function probesPath(block: number): string {
+  return numbered('work/probes', block);
+}
+
 /** The map of the features. */
 export const mapPath = 'site/data/map.json';
 
@@ -34,7 +42,7 @@ export function blockReceipt(shards: number, block: number): number {
   return shards + block;
 }
 
-/** Writes index.json (and its columns packed), vocabulary.json and run.json from the parts in the store; returns them as files of the artifact. */
+/** Writes index.json (and its columns packed), vocabulary.json, run.json and probes.json from the parts in the store; returns them as files of the artifact. */
 export async function finishSite(store: ArtifactStore, id: ArtifactId, spec: SpecOf<'exportDashboard'>, receipts: Receipt[]): Promise<{ files: FileEntry[]; metrics: Record<string, number> }> {
   const tokenizeId: ArtifactId = { stage: 'tokenize', key: spec.inputs.tokenize };
   const tokenizer = await openTokenizer(store, tokenizeId, (await specOf(store, tokenizeId, 'tokenize')).config.tokenize);
@@ -52,6 +60,7 @@ export async function finishSite(store: ArtifactStore, id: ArtifactId, spec: Spe
   for (const { path, bytes } of packIndex(index)) files.push({ path, ...(await store.put(artifactPath(id, path), bytes)) });
   await put('site/data/vocabulary.json', vocabularyOf(tokenizer));
   await put('site/data/run.json', runPage.parse(page));
+  await put('site/data/probes.json', probesPageOf(spec.config.dashboard.probes, await partsOf(store, id, blocks, 'work/probes/', blockAnswers)));
   const { losses, ...rest } = evaluation;
   return { files, metrics: { ...rest, lossClean: losses.clean, lossReconstructed: losses.reconstructed, lossZero: losses.zero, lossMean: losses.mean, ...counts } };
 }
@@ -61,7 +70,7 @@ async function evaluationOfShards(store: ArtifactStore, id: ArtifactId, read: Re
   let columnSums: Float64Array | undefined;
   for (const { files } of read) {
     const { tensors } = decodeSafetensors(await store.get(artifactPath(id, files[0]!.path)));
-    const part = tensors['sum']!.data as Float32Array;
+    const part = tensors['sum']!.data as Float64Array;
     columnSums ??= new Float64Array(part.length);
     part.forEach((value, column) => (columnSums![column]! += value));
   }
@@ -70,14 +79,20 @@ async function evaluationOfShards(store: ArtifactStore, id: ArtifactId, read: Re
   return evaluationOf(Object.fromEntries(names.map((name) => [name, total(name)])) as unknown as EvaluationSums, columnSums);
 }
 
-const indexColumns = featureIndex.omit({ features: true });
+/** What each block left under a folder of work/, in the order of the blocks. */
+async function partsOf<Part>(store: ArtifactStore, id: ArtifactId, blocks: Receipt[], folder: string, schema: z.ZodType<Part>): Promise<Part[]> {
+  const parts: Part[] = [];
+  for (const { files } of blocks) {
+    const { path } = files.find((file) => file.path.startsWith(folder))!;
+    parts.push(schema.parse(JSON.parse(Buffer.from(await store.get(artifactPath(id, path))).toString())));
+  }
+  return parts;
+}
 
 async function indexOf(store: ArtifactStore, id: ArtifactId, blocks: Receipt[], features: number): Promise<FeatureIndex> {
-  const parts: z.infer<typeof indexColumns>[] = [];
-  for (const { files } of blocks) {
-    const path = files.find((file) => file.path.startsWith('work/index/'))!.path;
-    parts.push(indexColumns.parse(JSON.parse(Buffer.from(await store.get(artifactPath(id, path))).toString())));
-  }
+  const parts = await partsOf(store, id, blocks, 'work/index/', indexColumns);
+  const lossAdded = parts.flatMap((part) => part.lossAdded);
+  const magnitude = lossAdded.reduce((total, added) => total + Math.abs(added), 0);
   const index: FeatureIndex = {
     features,
     density: parts.flatMap((part) => part.density),
@@ -87,7 +102,7 @@ async function indexOf(store: ArtifactStore, id: ArtifactId, blocks: Receipt[], 
     topLangShare: parts.flatMap((part) => part.topLangShare),
     topExamples: parts.flatMap((part) => part.topExamples),
     ablation: parts.flatMap((part) => part.ablation),
-    lossShare: parts.flatMap((part) => part.lossShare),
+    lossShare: lossAdded.map((added) => (magnitude === 0 ? 0 : rounded(added / magnitude))),
     probe: parts.flatMap((part) => part.probe),
     probeF1: parts.flatMap((part) => part.probeF1),
   };

@@ -1,8 +1,8 @@
-// From a feature's firings to its page: density, histogram, languages, top examples and examples spread evenly over its
-// values. Plain arithmetic on lists sorted by token, so that the result does not depend on how tokens were sharded.
+// From a feature's firings to its page: density, histogram, languages, and the chosen examples with their ablation effects.
+// Plain arithmetic on lists sorted by token, so that the result does not depend on how tokens were sharded.
 import type { DashboardConfig } from '../schemas/config.ts';
 import type { Example, FeaturePage } from '../schemas/dashboard.ts';
-import { RandomStream } from '../schemas/random.ts';
+import { contextOf, type ChosenFirings } from './exampleChoice.ts';
 import type { DocumentRow } from './tokenShard.ts';
 import { documentIndexAt } from './tokenStream.ts';
 
@@ -20,10 +20,15 @@ export interface Firings {
   values: Float32Array;
 }
 
-export type PageWithoutWeights = Omit<FeaturePage, 'logits' | 'nearest'>;
+export type PageWithoutWeights = Omit<FeaturePage, 'logits' | 'nearest' | 'neurons' | 'correlatedNeurons' | 'correlatedFeatures'>;
 
-/** Everything on a feature's page but what needs the weights. */
-export function featurePageOf(feature: number, firings: Firings, text: ReadText, config: DashboardConfig): PageWithoutWeights {
+/**
+ * Everything on a feature's page that its firings tell.
+ *
+ * @param effects ablation effects, one a firing; of those that `ablatedFirings` names at least
+ */
+export function featurePageOf(feature: number, firings: Firings, chosen: ChosenFirings, effects: ArrayLike<number>, text: ReadText, config: DashboardConfig): PageWithoutWeights {
+  const example = (index: number) => exampleAt(index, firings, effects, text, config);
   const count = firings.values.length;
   const max = firings.values.reduce((a, b) => Math.max(a, b), 0);
   const total = firings.values.reduce((a, b) => a + b, 0);
@@ -35,8 +40,9 @@ export function featurePageOf(feature: number, firings: Firings, text: ReadText,
     meanActivation: rounded(count === 0 ? 0 : total / count),
     histogram: histogramOf(firings.values, 0, max, config.histogramBins),
     languages: languageShares(firings, text.documents),
-    top: topExamples(firings, text, config).map((at) => exampleAt(at, firings, text, config)),
-    intervals: count === 0 ? [] : intervalsOf(feature, max, firings, text, config),
+    top: chosen.top.map(example),
+    intervals: chosen.intervals.map(({ low, high, count: inside, examples }) => ({ low: rounded(low), high: rounded(high), count: inside, examples: examples.map(example) })),
+    ablation: ablationOf(chosen.ablated.map((index) => effects[index]!)),
   };
 }
 
@@ -70,49 +76,35 @@ function languageShares({ tokens, values }: Firings, documents: DocumentRow[]): 
     .map(([lang, sum]) => ({ lang, share: rounded(sum / total) }));
 }
 
-/** Indices of the strongest firings, at most one a window, so that twenty examples are twenty places. */
-function topExamples({ tokens, values }: Firings, { contextLength }: ReadText, { topExamples: wanted }: DashboardConfig): number[] {
-  const best = new Map<number, number>();
-  tokens.forEach((token, index) => {
-    const window = Math.floor(token / contextLength);
-    const known = best.get(window);
-    if (known === undefined || values[index]! > values[known]!) best.set(window, index);
-  });
-  return [...best.values()].sort((a, b) => values[b]! - values[a]! || a - b).slice(0, wanted);
+function ablationOf(effects: number[]): FeaturePage['ablation'] {
+  const mean = (of: (effect: number) => number) => rounded(effects.reduce((sum, effect) => sum + of(effect), 0) / Math.max(1, effects.length));
+  return { mean: mean((effect) => effect), meanMagnitude: mean(Math.abs), helped: mean((effect) => (effect > 0 ? 1 : 0)) };
 }
 
-/** Intervals evenly spaced by value, highest first; examples of each are a seeded sample of all its firings. */
-function intervalsOf(feature: number, max: number, firings: Firings, text: ReadText, config: DashboardConfig): FeaturePage['intervals'] {
-  const members = Array.from({ length: config.intervals }, (): number[] => []);
-  firings.values.forEach((value, index) => members[Math.min(config.intervals - 1, Math.floor((value / max) * config.intervals))]!.push(index));
-  return members
-    .map((inside, interval) => {
-      const stream = new RandomStream(0, 'exportDashboard', 'interval', feature, interval);
-      const chosen = stream.sampleWithoutReplacement(inside.length, Math.min(config.examplesPerInterval, inside.length));
-      return {
-        low: rounded((interval * max) / config.intervals),
-        high: rounded(((interval + 1) * max) / config.intervals),
-        count: inside.length,
-        examples: Array.from(chosen, (position) => exampleAt(inside[position]!, firings, text, config)),
-      };
-    })
-    .reverse();
-}
+/** A hundred-thousandth of a nat: what is left below it is rounding. */
+const effectDigits = 5;
 
-function exampleAt(index: number, { tokens, values }: Firings, text: ReadText, config: DashboardConfig): Example {
+function exampleAt(index: number, { tokens, values }: Firings, effects: ArrayLike<number>, text: ReadText, config: DashboardConfig): Example {
   const token = tokens[index]!;
-  const windowStart = token - (token % text.contextLength);
-  const from = Math.max(windowStart, token - config.contextBefore);
-  const to = Math.min(windowStart + text.contextLength, token + config.contextAfter + 1);
+  const { from, to } = contextOf(token, text, config);
   const activations = new Array<number>(to - from).fill(0);
-  for (let near = index; near >= 0 && tokens[near]! >= from; near--) activations[tokens[near]! - from] = rounded(values[near]!);
-  for (let near = index + 1; near < tokens.length && tokens[near]! < to; near++) activations[tokens[near]! - from] = rounded(values[near]!);
+  const onPredicted = new Array<number>(to - from).fill(0);
+  const show = (near: number) => {
+    const at = tokens[near]! - from;
+    if (at >= 0) activations[at] = rounded(values[near]!);
+    if (at + 1 < to - from) onPredicted[at + 1] = Number(effects[near]!.toFixed(effectDigits));
+  };
+  // the token before the first that is shown acts on that one, unless a window ends between them
+  const first = from % text.contextLength === 0 ? from : from - 1;
+  for (let near = index; near >= 0 && tokens[near]! >= first; near--) show(near);
+  for (let near = index + 1; near < tokens.length && tokens[near]! < to; near++) show(near);
   const { id, lang, source, file, line, start } = text.documents[documentIndexAt(text.documents, token)]!;
   return {
     value: rounded(values[index]!),
     centre: token - from,
     tokens: Array.from(text.tokens.subarray(from, to)),
     activations,
+    effects: onPredicted,
     document: { id, lang, source, file, line, offset: token - start },
   };
 }

@@ -4,7 +4,7 @@ import { z } from 'zod';
 import type { ArtifactRef, Manifest } from '../schemas/artifact.ts';
 import type { Changes } from '../schemas/comparison.ts';
 import type { PipelineConfig } from '../schemas/config.ts';
-import { featureIndex } from '../schemas/dashboard.ts';
+import { featureIndex, probesPage } from '../schemas/dashboard.ts';
 import { divergence } from '../schemas/divergence.ts';
 import { UserError } from '../schemas/errors.ts';
 import { resamplingResult } from '../schemas/jobs.ts';
@@ -82,9 +82,19 @@ async function saeReport(store: ArtifactStore, { name, hook, features }: Pipelin
     ...metrics,
     losses: { clean, reconstructed, zero, mean },
     pureFeatures: await pureFeatures(store, dashboard),
+    probes: await probesOf(store, dashboard),
     resamplings: resamplings.map(({ step, dead, resampled, metrics: { lossBefore, lossAfter } }) => ({ step, dead, resampled, lossBefore, lossAfter })),
     divergences: await rowsOf(store, sae, 'divergences.jsonl', divergence),
   };
+}
+
+/** The best answer to each probe, and how many tokens satisfied it where it was judged. */
+async function probesOf(store: ArtifactStore, dashboard: Manifest): Promise<Report['sae']['probes']> {
+  const page = probesPage.parse(JSON.parse(Buffer.from(await store.get(artifactPath(dashboard, 'site/data/probes.json'))).toString()));
+  return page.map(({ name, support, enough, answers: [best] }) => {
+    const { feature = -1, f1 = 0, auroc = 0.5, precisionTop20 = 0 } = best ?? {};
+    return { name, feature, f1, auroc, precisionTop20, support: support.judgedOn, enough };
+  });
 }
 
 /** Features by language whose top examples, as many as were asked for, are all from documents of that language. */

@@ -14,7 +14,8 @@ export function logitWeights(model: Transformer, hook: string, directions: tf.Te
   return model.logits(tf.mul<tf.Tensor2D>(centred, model.parameters['transformer.ln_f.weight']!));
 }
 
-function toResidual(model: Transformer, hook: string, directions: tf.Tensor2D): tf.Tensor2D {
+/** Directions at a hook as what they add to the residual stream directly: [n, width of the hook] → [n, dModel]. Call inside tf.tidy. */
+export function toResidual(model: Transformer, hook: string, directions: tf.Tensor2D): tf.Tensor2D {
   const [, layer, point] = /^blocks\.(\d+)\.(.+)$/.exec(hook) ?? [];
   const through = (name: string) => matMul(directions, model.parameters[`transformer.h.${layer}.${name}.weight`] as tf.Tensor2D, false, true);
   if (point === 'mlp.hook_post' || point === 'mlp.hook_pre') return through('mlp.c_proj');

@@ -205,7 +205,7 @@ export class Transformer {
    * From attn.hook_z to hook_resid_post, the part that works on each position by itself: yields every hook point with
    * its activation when that is computed, and goes on with what it is given back.
    */
-  private *afterAttention(resid: tf.Tensor2D, z: tf.Tensor2D, layer: number): Generator<[string, tf.Tensor2D], AfterAttention, tf.Tensor2D> {
+  *afterAttention(resid: tf.Tensor2D, z: tf.Tensor2D, layer: number): Generator<[string, tf.Tensor2D], AfterAttention, tf.Tensor2D> {
     const block = `transformer.h.${layer}`;
     const hook = `blocks.${layer}`;
     const attentionOut = yield [`${hook}.hook_attn_out`, linear(z, this.tensor2d(`${block}.attn.c_proj.weight`), this.bias(`${block}.attn.c_proj`))];
@@ -256,22 +256,22 @@ export class Transformer {
     return this.norm('transformer.ln_f', x);
   }
 
-  private norm(name: string, x: tf.Tensor2D) {
+  norm(name: string, x: tf.Tensor2D) {
     return layerNorm(x, this.parameters[`${name}.weight`] as tf.Tensor1D, this.bias(name));
   }
 
-  private bias(name: string): tf.Tensor1D | undefined {
+  bias(name: string): tf.Tensor1D | undefined {
     return this.parameters[`${name}.bias`] as tf.Tensor1D | undefined;
   }
 
-  private tensor2d(name: string): tf.Tensor2D {
+  tensor2d(name: string): tf.Tensor2D {
     const tensor = this.parameters[name];
     if (tensor === undefined) throw new RangeError(`parameter ${name} is missing`);
     return tensor as tf.Tensor2D;
   }
 
   /** [batch · T, parts · heads · head] → `parts` tensors [batch · heads, T, head]. */
-  private splitHeads(joined: tf.Tensor2D, batch: number, length: number, parts: number): tf.Tensor3D[] {
+  splitHeads(joined: tf.Tensor2D, batch: number, length: number, parts: number): tf.Tensor3D[] {
     const { nHead } = this.architecture;
     const five = tf.transpose(tf.reshape(joined, [batch, length, parts, nHead, this.headWidth]), [2, 0, 3, 1, 4]);
     // slices of the first axis: TensorFlow shares their memory, where it would copy for unstack
@@ -279,7 +279,7 @@ export class Transformer {
   }
 
   /** [batch · heads, T, head] → [batch · T, heads · head]. */
-  private joinHeads(heads: tf.Tensor3D, batch: number): tf.Tensor2D {
+  joinHeads(heads: tf.Tensor3D, batch: number): tf.Tensor2D {
     const { nHead, dModel } = this.architecture;
     const length = heads.shape[1];
     const four = tf.reshape(heads, [batch, nHead, length, this.headWidth]);

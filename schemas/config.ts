@@ -2,6 +2,7 @@
 // code [S] (shehper/sparse-dictionary-learning) and nanoGPT [N] where these give one; presets/ override them.
 import { z } from 'zod';
 import { outsideKey, sha256Hex } from './keys.ts';
+import { defaultProbes, probe } from './probes.ts';
 
 const positive = z.int().positive();
 const fraction = z.number().min(0).max(1);
@@ -195,6 +196,19 @@ export const dashboardConfig = z.strictObject({
   windowsPerShard: positive.default(256),
   batchWindows: positive.default(16),
   featuresPerBlock: positive.default(512),
+  /** At most one top example a document, not only one a window. */
+  dedupeByDocument: z.boolean().default(false),
+  /** Firings of a feature, drawn without replacement, over which its mean ablation effect and its share of the loss are taken; effects that are shown are all computed. */
+  ablationFirings: positive.default(128),
+  /** Held-out tokens, whole windows drawn at random, over which features are correlated with each other. Bounds a block's memory. */
+  correlationTokens: positive.default(2 ** 20),
+  /** Neurons and features listed on a feature's page, of each kind. */
+  relatedShown: positive.default(5),
+  /** What to look for among the features (SPEC §7). A path of a JSON file that holds such a list is read by `saeflow run`. */
+  probes: z
+    .array(probe, { error: (issue) => (typeof issue.input === 'string' ? 'a file of probes is read by saeflow run and saeflow plan only: give the list itself' : undefined) })
+    .default(() => z.array(probe).parse(defaultProbes))
+    .refine((probes) => new Set(probes.map(({ name }) => name)).size === probes.length, 'two probes have the same name'),
 });
 
 /** Place in the queues: of the tasks that wait, those of 1 are served first, those of 5 last. */

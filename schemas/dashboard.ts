@@ -48,11 +48,14 @@ export const featurePage = z.strictObject({
   /** Evenly spaced by value, from the highest to the lowest. */
   intervals: z.array(z.strictObject({ low: z.number(), high: z.number(), count: z.int().nonnegative(), examples: z.array(example) })),
   nearest: z.array(z.strictObject({ feature: z.int().nonnegative(), cosine: z.number() })),
-  /** Ablation effects over all firings, nats per firing: their mean, mean magnitude, and the share where the feature helped. */
+  /**
+   * Ablation effects, nats per firing: their mean, mean magnitude, and the share where the feature helped. Over all firings,
+   * or over `dashboard.ablationFirings` of them drawn at random where there are more.
+   */
   ablation: z.strictObject({ mean: z.number(), meanMagnitude: z.number(), helped: z.number() }),
   /** Components of the hooked activation (of an MLP: its neurons) that the decoder row points along: share of its L1 norm. */
   neurons: z.array(z.strictObject({ neuron: z.int().nonnegative(), weight: z.number(), share: z.number() })),
-  /** Pearson correlation over all tokens read, largest first. */
+  /** Pearson correlation, largest first: of components over all tokens read, of features over `dashboard.correlationTokens` of them. */
   correlatedNeurons: z.array(z.strictObject({ neuron: z.int().nonnegative(), pearson: z.number() })),
   correlatedFeatures: z.array(z.strictObject({ feature: z.int().nonnegative(), pearson: z.number() })),
 });
@@ -75,7 +78,7 @@ export const featureIndex = z.strictObject({
   topExamples: z.array(z.int()),
   /** Mean magnitude of the ablation effect, nats per firing. */
   ablation: z.array(z.number()),
-  /** Share of the loss, summed over all tokens and features, that the feature's ablation adds. May be negative. */
+  /** Loss that the feature's ablation adds over all tokens, as a share of the magnitudes of all features' added up. Negative where it takes loss away. */
   lossShare: z.array(z.number()),
   /** The probe that the feature predicts best, by its place in probes.json, and its F1; -1 and 0 where there is none. */
   probe: z.array(z.int()),
@@ -163,6 +166,8 @@ export const probeAnswer = z.strictObject({
   /** Share of its 20 strongest tokens that satisfy the probe. */
   precisionTop20: z.number(),
 });
+
+export type ProbeAnswer = z.infer<typeof probeAnswer>;
 
 /** site/data/probes.json: for each probe of the configuration the features that predict it best, best first. */
 export const probesPage = z.array(

@@ -25,6 +25,10 @@ export const saeReport = saeMetrics.extend({
   /** Features whose top examples all come from documents of one language or kind. */
   pureFeatures: z.record(z.string(), z.int()),
   resamplings: z.array(resamplingRecordSummary),
+  /** The feature that predicts each probe of the configuration best, −1 where none does; `enough` is false where the support is too small for scores. */
+  probes: z
+    .array(z.strictObject({ name: z.string(), feature: z.int(), f1: z.number(), auroc: z.number(), precisionTop20: z.number(), support: z.int(), enough: z.boolean() }))
+    .default([]),
   /** Times that training went back and halved its learning rate. */
   divergences: z.array(divergence),
 });

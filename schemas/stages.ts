@@ -21,7 +21,7 @@ export const stageVersions: Record<StageName, number> = {
   trainTransformer: 3,
   sampleActivations: 3,
   trainSae: 4,
-  exportDashboard: 2,
+  exportDashboard: 3,
 };
 
 export { sha256Hex };

@@ -1,22 +1,26 @@
-// One pass over a shard of held-out windows for everything the dashboard shows: sums for the four losses and the SAE's
-// metrics, and every activation that is not zero. Sums and lists merge exactly, however the tokens were sharded.
+// One pass over a shard of held-out windows for everything the dashboard shows: sums for the four losses, the SAE's
+// metrics and correlations, every activation that is not zero, and which tokens satisfy which probe. Sums and lists merge
+// exactly, however the tokens were sharded in whole batches.
 import * as tf from '@tensorflow/tfjs-core';
 import { artifactPath } from '../data/artifact.ts';
+import { onGrid } from '../data/exactSums.ts';
+import { isCorrelated, sumsPath, writeFirings, writeRows } from '../data/firings.ts';
+import { heldOutWindows } from '../data/heldOut.ts';
+import { specOf } from '../data/inputs.ts';
+import { ProbeMarks } from '../data/probeMarks.ts';
 import { encodeSafetensors } from '../data/safetensors.ts';
-import { decode, encode } from '../model/sae.ts';
+import { openTokenizer } from '../data/tokenizerFile.ts';
+import { documentIndexAt, type TokenStream } from '../data/tokenStream.ts';
 import type { Tap } from '../model/transformer.ts';
 import type { Receipt } from '../schemas/artifact.ts';
 import type { ArtifactId } from '../schemas/stages.ts';
-import { heldOutWindows } from '../data/heldOut.ts';
-import { specOf } from '../data/inputs.ts';
 import { openModel, openSae, openTokens } from './artifacts.ts';
 import { breathe, StoppedError, type JobContext } from './context.ts';
+import { ShardSums, sumOf } from './shardSums.ts';
 import { sequences } from './transformerBatches.ts';
 
-/** Where the activations of a shard of windows are kept until the blocks of features are written. */
-export function activationsPath(shard: number): string {
-  return `work/activations/${String(shard).padStart(5, '0')}.safetensors`;
-}
+/** Nats of a batch: sums are exact up to 10^10 nats. */
+const lossGrid = 2 ** -20;
 
 /** Reads windows [shard · windowsPerShard, …) of the held-out tokens through model and SAE. */
 export async function readFeaturesShard(id: ArtifactId, shard: number, context: JobContext): Promise<Receipt> {
@@ -33,10 +37,9 @@ export async function readFeaturesShard(id: ArtifactId, shard: number, context: 
   const first = shard * dashboard.windowsPerShard;
   const count = Math.min(dashboard.windowsPerShard, windows - first);
 
-  const sparse = new SparseRows();
-  const d = mean.size;
-  const sum = new Float64Array(d);
+  const sums = new ShardSums(sae, mean);
   const totals = { tokens: 0, clean: 0, reconstructed: 0, zero: 0, mean: 0, l0: 0, l1: 0, squaredError: 0, squares: 0 };
+  const losses = new Float32Array(count * length);
   for (let start = 0; start < count; start += dashboard.batchWindows) {
     const rows = Array.from({ length: Math.min(dashboard.batchWindows, count - start) }, (_, row) => (first + start + row) * length);
     const batch = await sequences(tokens, rows, length);
@@ -46,79 +49,64 @@ export async function readFeaturesShard(id: ArtifactId, shard: number, context: 
       let reconstruction: tf.Tensor2D | undefined;
       const loss = (replace: (x: tf.Tensor2D) => tf.Tensor2D) => {
         const tap: Tap = (name, activation) => (name === hook ? replace(activation) : activation);
-        return sumOf(tf.tidy(() => model.tokenLosses(text, targets, batch.batch, tap)).dataSync());
+        return tf.tidy(() => model.tokenLosses(text, targets, batch.batch, tap)).dataSync();
       };
-      totals.clean += loss((x) => {
-        const f = encode(sae, x);
-        reconstruction = tf.keep(decode(sae, f));
-        const error = tf.sub<tf.Tensor2D>(reconstruction, x);
-        const values = f.dataSync() as Float32Array;
-        totals.l0 += sparse.append(values, f.shape[1], start * length);
-        totals.l1 += sumOf(values);
-        totals.squaredError += sumOf(tf.sum(tf.square(error), 1).dataSync());
-        totals.squares += sumOf(tf.sum(tf.square(x), 1).dataSync());
-        tf.sum(x, 0).dataSync().forEach((value, column) => (sum[column]! += value));
+      const clean = loss((x) => {
+        const read = sums.read(x, start * length);
+        reconstruction = read.reconstruction;
+        totals.l0 += read.l0;
+        totals.l1 += read.l1;
+        totals.squaredError += read.squaredError;
+        totals.squares += read.squares;
         return x;
       });
-      totals.reconstructed += loss(() => reconstruction!);
+      losses.set(clean, start * length);
+      totals.clean += lossOf(clean);
+      totals.reconstructed += lossOf(loss(() => reconstruction!));
       reconstruction!.dispose();
-      totals.zero += loss((x) => tf.zerosLike(x));
-      totals.mean += loss((x) => tf.add<tf.Tensor2D>(tf.zerosLike(x), mean));
+      totals.zero += lossOf(loss((x) => tf.zerosLike(x)));
+      totals.mean += lossOf(loss((x) => tf.add<tf.Tensor2D>(tf.zerosLike(x), mean)));
       totals.tokens += text.size;
     });
     context.report({ done: start + batch.batch, total: count, unit: 'windows', metrics: { l0: totals.l0 / totals.tokens, loss: totals.clean / totals.tokens, reconstructed: totals.reconstructed / totals.tokens } });
     await breathe();
     if (context.shouldStop()) throw new StoppedError();
   }
+  const features = sae.b_enc.size;
   tf.dispose([model.parameters, { ...sae }, mean]);
-  const path = activationsPath(shard);
-  const stored = await store.put(artifactPath(id, path), encodeSafetensors({ ...sparse.tensors(), sum: { shape: [d], data: Float32Array.from(sum) } }));
-  return { shard, files: [{ path, ...stored, rows: totals.l0 }], metrics: totals, seconds: (performance.now() - started) / 1000, device: context.device };
+
+  const tokenizeId: ArtifactId = { stage: 'tokenize', key: inputs.tokenize };
+  const marks = dashboard.probes.length === 0 ? undefined : new ProbeMarks(dashboard.probes, await openTokenizer(store, tokenizeId, (await specOf(store, tokenizeId, 'tokenize')).config.tokenize));
+  const probes = marks === undefined ? new Uint32Array() : await marksOf(marks, tokens, first * length, count * length);
+  const path = sumsPath(shard);
+  const d = sums.sum.length;
+  const ofTokens = { losses: { shape: [losses.length], data: losses }, probes: { shape: [probes.length], data: probes } };
+  const stored = await store.put(artifactPath(id, path), encodeSafetensors({ sum: { shape: [d], data: sums.sum }, squares: { shape: [d], data: sums.squares }, ...ofTokens }));
+  const fired = sums.sparse.all();
+  const inRows = (token: number) => isCorrelated(first + Math.floor(token / length), windows, length, dashboard.correlationTokens);
+  const files = [
+    { path, ...stored, rows: totals.l0 },
+    await writeRows(store, id, shard, fired, inRows),
+    ...(await writeFirings(store, id, shard, fired, sums.products, features, dashboard.featuresPerBlock)),
+  ];
+  return { shard, files, metrics: totals, seconds: (performance.now() - started) / 1000, device: context.device };
 }
 
-function sumOf(values: ArrayLike<number>): number {
-  let total = 0;
-  for (let index = 0; index < values.length; index++) total += values[index]!;
-  return total;
+function lossOf(losses: ArrayLike<number>): number {
+  return onGrid(sumOf(losses), lossGrid);
 }
 
-/** Non-zero activations in reading order: token in the shard, feature, value. */
-class SparseRows {
-  private size = 0;
-  private token = new Int32Array(1 << 16);
-  private feature = new Int32Array(1 << 16);
-  private value = new Float32Array(1 << 16);
-
-  /** Adds dense activations [rows, features]; the first row is token `firstToken`. Returns how many were not zero. */
-  append(dense: Float32Array, features: number, firstToken: number): number {
-    const before = this.size;
-    for (let index = 0; index < dense.length; index++) {
-      if (dense[index] === 0) continue;
-      if (this.size === this.value.length) this.grow();
-      this.token[this.size] = firstToken + Math.floor(index / features);
-      this.feature[this.size] = index % features;
-      this.value[this.size] = dense[index]!;
-      this.size++;
-    }
-    return this.size - before;
+/** Bits of tokens [start, start + length), from the whole documents they are of. */
+async function marksOf(marks: ProbeMarks, tokens: TokenStream, start: number, length: number): Promise<Uint32Array<ArrayBuffer>> {
+  const { words } = marks;
+  const documents = await tokens.documents('heldOut');
+  const bits = new Uint32Array(length * words);
+  for (let index = documentIndexAt(documents, start); index < documents.length && documents[index]!.start < start + length; index++) {
+    const document = documents[index]!;
+    const ofDocument = marks.mark(await tokens.read(document.start, document.length), document.lang);
+    const from = Math.max(start, document.start);
+    const to = Math.min(start + length, document.start + document.length);
+    bits.set(ofDocument.subarray((from - document.start) * words, (to - document.start) * words), (from - start) * words);
   }
-
-  tensors() {
-    const shape = [this.size];
-    return {
-      token: { shape, data: this.token.subarray(0, this.size) },
-      feature: { shape, data: this.feature.subarray(0, this.size) },
-      value: { shape, data: this.value.subarray(0, this.size) },
-    };
-  }
-
-  private grow(): void {
-    const larger = <A extends Int32Array | Float32Array>(array: A, copy: A): A => {
-      copy.set(array);
-      return copy;
-    };
-    this.token = larger(this.token, new Int32Array(2 * this.size));
-    this.feature = larger(this.feature, new Int32Array(2 * this.size));
-    this.value = larger(this.value, new Float32Array(2 * this.size));
-  }
+  return bits;
 }

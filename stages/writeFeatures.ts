@@ -1,19 +1,25 @@
-// One block of features from all shards of activations: their pages with logit weights and nearest neighbours, in
-// chunks as the page fetches them, and the block's columns of the index.
+// One block of features from all shards of activations: their pages with ablation effects, correlations, logit weights and
+// nearest neighbours, in chunks as the page fetches them, the block's columns of the index, and its answers to the probes.
 import * as tf from '@tensorflow/tfjs-core';
-import { artifactPath, readReceipt, readVerified } from '../data/artifact.ts';
-import { featurePageOf, histogramOf, rounded, type Firings, type ReadText } from '../data/featurePages.ts';
+import { artifactPath } from '../data/artifact.ts';
+import { alignedNeurons, CoFirings, correlatedNeurons, type ComponentSums } from '../data/correlations.ts';
+import { blockReceipt, chunkPath, indexPath, probesPath } from '../data/dashboardSite.ts';
+import { ablatedFirings, chooseFirings } from '../data/exampleChoice.ts';
+import { featurePageOf, histogramOf, rounded, type ReadText } from '../data/featurePages.ts';
+import { isCorrelated, readFirings, readRows, readSums } from '../data/firings.ts';
 import { heldOutWindows } from '../data/heldOut.ts';
-import { decodeSafetensors } from '../data/safetensors.ts';
-import { blockReceipt, chunkPath, indexPath } from '../data/dashboardSite.ts';
+import { addToIndex, emptyColumns } from '../data/indexColumns.ts';
+import { specOf } from '../data/inputs.ts';
+import { AnswerBook } from '../data/probeAnswers.ts';
+import { bitsPerWord } from '../data/probeMarks.ts';
+import { ProbeScores } from '../data/probeScores.ts';
 import { matMul } from '../model/kernels.ts';
 import { logitWeights } from '../model/logitWeights.ts';
 import type { FileEntry, Receipt } from '../schemas/artifact.ts';
 import type { DashboardConfig } from '../schemas/config.ts';
 import { featuresPerChunk, type FeaturePage } from '../schemas/dashboard.ts';
-import { UserError } from '../schemas/errors.ts';
 import type { ArtifactId } from '../schemas/stages.ts';
-import { specOf } from '../data/inputs.ts';
+import { ablationEffects } from './ablationEffects.ts';
 import { openModel, openSae, openTokens } from './artifacts.ts';
 import { breathe, StoppedError, type JobContext } from './context.ts';
 
@@ -27,65 +33,81 @@ export async function writeFeaturesBlock(id: ArtifactId, block: number, context:
   const { model, architecture } = await openModel(store, inputs.trainTransformer);
   const { sae, mean } = await openSae(store, inputs.trainSae);
   const { hook } = (await specOf(store, { stage: 'sampleActivations', key: inputs.sampleActivations }, 'sampleActivations')).config;
-  const windows = heldOutWindows(tokens.length, architecture.contextLength, dashboard.tokens);
-  const text: ReadText = { tokens: await tokens.read(0, windows * architecture.contextLength), contextLength: architecture.contextLength, documents: await tokens.documents('heldOut') };
-  const features = sae.b_enc.size;
+  const { contextLength } = architecture;
+  const windows = heldOutWindows(tokens.length, contextLength, dashboard.tokens);
+  const text: ReadText = { tokens: await tokens.read(0, windows * contextLength), contextLength, documents: await tokens.documents('heldOut') };
+  const [features, d] = sae.W_dec.shape;
   const first = block * dashboard.featuresPerBlock;
   const count = Math.min(dashboard.featuresPerBlock, features - first);
   const shards = Math.ceil(windows / dashboard.windowsPerShard);
-  const firings = await firingsOf(id, first, count, shards, dashboard.windowsPerShard * architecture.contextLength, context);
+  const tokensPerShard = dashboard.windowsPerShard * contextLength;
+  const { firings, products } = await readFirings(store, id, block, count, d, shards, tokensPerShard);
+  const { losses, bits, words, components } = await readShards(id, shards, tokensPerShard, text.tokens.length, dashboard, context);
+  const rows = await readRows(store, id, shards, tokensPerShard);
+  const correlated = Array.from({ length: windows }, (_, window) => window).filter((window) => isCorrelated(window, windows, contextLength, dashboard.correlationTokens));
+  const coFirings = new CoFirings(rows, correlated.length * contextLength, text.tokens.length, features);
+  const scores = new ProbeScores(bits, words, dashboard.probes.length, text.documents);
+  const answers = new AnswerBook(scores);
+
+  const chosen = firings.map((ofFeature, index) => chooseFirings(first + index, ofFeature, text, dashboard));
+  const wanted = firings.map((ofFeature, index) => ablatedFirings(chosen[index]!, ofFeature, text, dashboard));
+  const decoder = tf.tidy(() => tf.slice2d(sae.W_dec, [first, 0], [count, d]));
+  const effects = await ablationEffects({ model, hook, decoder, tokens, contextLength, losses, batchWindows: dashboard.batchWindows }, firings, wanted, context);
+  const decoderRows = decoder.dataSync() as Float32Array;
 
   const files: FileEntry[] = [];
-  const put = async (path: string, value: unknown, rows: number) => files.push({ path, ...(await store.put(artifactPath(id, path), Buffer.from(JSON.stringify(value)))), rows });
-  const index = { density: [] as number[], maxActivation: [] as number[], topToken: [] as number[], topLang: [] as string[], topLangShare: [] as number[], topExamples: [] as number[] };
+  const put = async (path: string, value: unknown, size: number) => files.push({ path, ...(await store.put(artifactPath(id, path), Buffer.from(JSON.stringify(value)))), rows: size });
+  const index = emptyColumns();
   for (let start = 0; start < count; start += featuresPerChunk) {
     const size = Math.min(featuresPerChunk, count - start);
     const weights = tf.tidy(() => {
-      const rows = tf.slice2d(sae.W_dec, [first + start, 0], [size, -1]);
-      const logits = tf.slice2d(logitWeights(model, hook, rows), [0, 0], [size, vocabSize]);
-      return { logits: logits.dataSync() as Float32Array, cosines: matMul(rows, sae.W_dec, false, true).dataSync() as Float32Array };
+      const directions = tf.slice2d(decoder, [start, 0], [size, d]);
+      const logits = tf.slice2d(logitWeights(model, hook, directions), [0, 0], [size, vocabSize]);
+      return { logits: logits.dataSync() as Float32Array, cosines: matMul(directions, sae.W_dec, false, true).dataSync() as Float32Array };
     });
     const pages = Array.from({ length: size }, (_, row): FeaturePage => {
-      const feature = first + start + row;
+      const inBlock = start + row;
+      const feature = first + inBlock;
+      const ofFeature = firings[inBlock]!;
       return {
-        ...featurePageOf(feature, firings[start + row]!, text, dashboard),
+        ...featurePageOf(feature, ofFeature, chosen[inBlock]!, effects[inBlock]!, text, dashboard),
         logits: logitsOf(weights.logits.slice(row * vocabSize, (row + 1) * vocabSize), dashboard),
         nearest: nearestOf(feature, weights.cosines.subarray(row * features, (row + 1) * features)),
+        neurons: alignedNeurons(decoderRows.subarray(inBlock * d, (inBlock + 1) * d), dashboard.relatedShown),
+        correlatedNeurons: correlatedNeurons(ofFeature, products.subarray(inBlock * d, (inBlock + 1) * d), components, dashboard.relatedShown),
+        correlatedFeatures: coFirings.correlated(feature, ofFeature, dashboard.relatedShown),
       };
     });
-    for (const page of pages) addToIndex(index, page);
+    pages.forEach((page, row) => addToIndex(index, page, answers.add(page.feature, scores.answersOf(firings[start + row]!))));
     await put(chunkPath(Math.floor((first + start) / featuresPerChunk)), pages, size);
     context.report({ done: start + size, total: count, unit: 'features', metrics: {} });
     await breathe();
     if (context.shouldStop()) throw new StoppedError();
   }
-  tf.dispose([model.parameters, { ...sae }, mean]);
+  tf.dispose([model.parameters, { ...sae }, mean, decoder]);
   await put(indexPath(block), index, count);
+  await put(probesPath(block), answers.best(), dashboard.probes.length);
   return { shard: blockReceipt(shards, block), files, metrics: { features: count }, seconds: (performance.now() - started) / 1000, device: context.device };
 }
 
-/** The firings of features [first, first + count), from every shard, in token order. */
-async function firingsOf(id: ArtifactId, first: number, count: number, shards: number, tokensPerShard: number, context: JobContext): Promise<Firings[]> {
-  const lists = Array.from({ length: count }, () => ({ tokens: [] as number[], values: [] as number[] }));
-  for (let shard = 0; shard < shards; shard++) {
-    const receipt = await readReceipt(context.store, id, shard);
-    // a shard that was skipped by its operator has no receipt; its tokens count as read without any firing
-    if (receipt === null) continue;
-    const { tensors } = decodeSafetensors(await readVerified(context.store, id, receipt.files[0]!));
-    const [token, feature, value] = ['token', 'feature', 'value'].map((name) => {
-      const tensor = tensors[name];
-      if (tensor === undefined) throw new UserError(`${receipt.files[0]!.path} has no tensor ${name}`, 'Delete the artifact folder and run again.');
-      return tensor.data as Float32Array;
-    }) as [Float32Array, Float32Array, Float32Array];
-    for (let index = 0; index < feature.length; index++) {
-      const list = lists[feature[index]! - first];
-      if (list === undefined) continue;
-      list.tokens.push(shard * tokensPerShard + token[index]!);
-      list.values.push(value[index]!);
-    }
-    await breathe();
+/** What all shards know of their tokens, one after another, and their sums. Tokens of a shard that was left out satisfy no probe. */
+async function readShards(id: ArtifactId, shards: number, tokensPerShard: number, tokens: number, { probes }: DashboardConfig, { store }: JobContext) {
+  const words = Math.ceil(probes.length / bitsPerWord);
+  const losses = new Float32Array(tokens);
+  const bits = new Uint32Array(tokens * words);
+  const components: ComponentSums = { tokens: 0, sum: new Float64Array(), squares: new Float64Array() };
+  for (const { shard, tensors } of await readSums(store, id, shards)) {
+    losses.set(tensors['losses']!.data as Float32Array, shard * tokensPerShard);
+    bits.set(tensors['probes']!.data as Uint32Array, shard * tokensPerShard * words);
+    components.tokens += tensors['losses']!.data.length;
+    components.sum = added(components.sum, tensors['sum']!.data as Float64Array);
+    components.squares = added(components.squares, tensors['squares']!.data as Float64Array);
   }
-  return lists.map(({ tokens, values }) => ({ tokens: Int32Array.from(tokens), values: Float32Array.from(values) }));
+  return { losses, bits, words, components };
+}
+
+function added(sum: Float64Array, more: Float64Array): Float64Array {
+  return more.map((value, index) => value + (sum[index] ?? 0));
 }
 
 function logitsOf(weights: Float32Array, { logitsShown, histogramBins }: DashboardConfig): FeaturePage['logits'] {
@@ -111,33 +133,4 @@ function nearestOf(feature: number, cosines: Float32Array): FeaturePage['nearest
     best.splice(nearestShown);
   });
   return best.map(({ feature: other, cosine }) => ({ feature: other, cosine: rounded(cosine) }));
-}
-
-interface IndexColumns {
-  density: number[];
-  maxActivation: number[];
-  topToken: number[];
-  topLang: string[];
-  topLangShare: number[];
-  topExamples: number[];
-}
-
-function addToIndex(index: IndexColumns, { density, maxActivation, top }: FeaturePage): void {
-  const byToken = new Map<number, number>();
-  const byLang = new Map<string, number>();
-  for (const { tokens, centre, value, document } of top) {
-    byToken.set(tokens[centre]!, (byToken.get(tokens[centre]!) ?? 0) + value);
-    byLang.set(document.lang, (byLang.get(document.lang) ?? 0) + 1);
-  }
-  const [lang, examples] = largest(byLang) ?? ['', 0];
-  index.density.push(density);
-  index.maxActivation.push(maxActivation);
-  index.topToken.push(largest(byToken)?.[0] ?? -1);
-  index.topLang.push(lang);
-  index.topExamples.push(top.length);
-  index.topLangShare.push(top.length === 0 ? 0 : rounded(examples / top.length));
-}
-
-function largest<Name>(counts: Map<Name, number>): [Name, number] | undefined {
-  return [...counts.entries()].sort(([, a], [, b]) => b - a)[0];
 }

@@ -36,6 +36,12 @@ export const readerPeers: Peers = {
   downloadBytes: 160e6,
   installedBytes: 520e6,
 };
+export const dashboardPeers: Peers = {
+  requirements: fileURLToPath(new URL('./requirements-dashboard.txt', import.meta.url)),
+  what: 'sae_dashboard, SAELens, PyTorch',
+  downloadBytes: 3.5e9,
+  installedBytes: 6.7e9,
+};
 /** NumPy 2.4 needs it. */
 const oldestPython = [3, 11] as const;
 

@@ -91,6 +91,19 @@ describe('resolveConfig', () => {
     expect(resolveConfig({ config }, { attended: true }).execution.onShardFailure).toBe('park');
   });
 
+  it('reads a list of probes from a file, whose content then decides the key', () => {
+    const probes = [{ name: 'cats', description: 'The word.', where: [{ kind: 'text', strings: ['cat'] }] }];
+    const file = written('probes.json', JSON.stringify(probes));
+    const inline = resolveInput({ preset: 'tiny', dashboard: { probes } });
+    expect(resolveConfig({ preset: 'tiny', set: [`dashboard.probes=${file}`] })).toEqual(inline);
+    expect(resolveConfig({ config: written('with-probes.json', JSON.stringify({ preset: 'tiny', dashboard: { probes: 'probes.json' } })) }, { cwd: folder })).toEqual(inline);
+    expect(() => resolveConfig({ preset: 'tiny', set: [`dashboard.probes=${written('bad.json', '[')}`] })).toThrow(/bad\.json: not JSON/);
+    expect(() => resolveConfig({ preset: 'tiny', set: ['dashboard.probes=missing.json'] }, { cwd: folder })).toThrow(/dashboard\.probes missing\.json: ENOENT/);
+    expect(() => resolveInput({ preset: 'tiny', dashboard: { probes: 'probes.json' } })).toThrow(/dashboard\.probes: a file of probes is read by saeflow run/);
+    const wrong = JSON.stringify([{ name: 'x', where: [{ kind: 'pattern', pattern: '(' }] }]);
+    expect(() => resolveConfig({ preset: 'tiny', set: [`dashboard.probes=${wrong}`] })).toThrow(/dashboard\.probes\.0\.where\.0\.pattern: not a regular expression/);
+  });
+
   it('names all wrong fields at once', () => {
     const wrong = () => resolveConfig({ preset: 'tiny', set: ['seed=abc', 'transformer.colour=1', 'transformer.architecture.nHead=3'] });
     expect(wrong).toThrow(/3 fields are wrong/);

@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs';
 import { expect, it } from 'vitest';
 import { z } from 'zod';
 import { evaluationOf } from '../../data/evaluation.ts';
+import { chooseFirings } from '../../data/exampleChoice.ts';
 import { featurePageOf } from '../../data/featurePages.ts';
 import { dashboardConfig } from '../../schemas/config.ts';
 
@@ -40,7 +41,8 @@ it('the density of a feature is the share of tokens on which it fired, by hand',
   const text = { tokens: new Int32Array(x.length), contextLength: x.length, documents: [{ id: 'a', split: 'heldOut', start: 0, length: x.length, lang: 'en', source: 'hand', file: 'a', line: 1 } as const] };
   f[0]!.forEach((_, feature) => {
     const tokens = [...f.keys()].filter((token) => f[token]![feature]! > 0);
-    const page = featurePageOf(feature, { tokens: Int32Array.from(tokens), values: Float32Array.from(tokens, (token) => f[token]![feature]!) }, text, dashboardConfig.parse({}));
+    const firings = { tokens: Int32Array.from(tokens), values: Float32Array.from(tokens, (token) => f[token]![feature]!) };
+    const page = featurePageOf(feature, firings, chooseFirings(feature, firings, text, dashboardConfig.parse({})), firings.values, text, dashboardConfig.parse({}));
     expect(page.count).toBe(oracle.expected.fired[feature]);
     expect(page.density).toBeCloseTo(oracle.expected.density[feature]!, 4);
   });

@@ -14,7 +14,7 @@ const hash = (digit: string) => digit.repeat(64);
 
 function reportOf(run: string, digit: string, finishedAt?: string): Report {
   const loss = 1;
-  const sae = { name: 'sae', hook: 'blocks.0.mlp.hook_post', features: 4, tokens: 10, pureFeatures: {}, resamplings: [], divergences: [], l0: 1, l1: 1, mse: 1, fvu: 1, lossRecovered: 1, losses: { clean: loss, reconstructed: loss, zero: loss, mean: loss }, alive: 4, dead: 0, ultraLow: 0 };
+  const sae = { name: 'sae', hook: 'blocks.0.mlp.hook_post', features: 4, tokens: 10, pureFeatures: {}, probes: [], resamplings: [], divergences: [], l0: 1, l1: 1, mse: 1, fvu: 1, lossRecovered: 1, losses: { clean: loss, reconstructed: loss, zero: loss, mean: loss }, alive: 4, dead: 0, ultraLow: 0 };
   const stage = (name: 'trainSae' | 'exportDashboard', key: string) => ({ name, key: hash(key), cached: false, seconds: 1, device: 'cpu', bytes: 1, shards: 0, skippedShards: [] });
   return {
     run,

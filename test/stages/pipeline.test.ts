@@ -62,6 +62,13 @@ describe('an unbroken run', () => {
     expect(report.sae.lossRecovered).toBeCloseTo((report.sae.losses.zero - report.sae.losses.reconstructed) / (report.sae.losses.zero - report.sae.losses.clean), 10);
     expect(report.sae.alive + report.sae.dead + report.sae.ultraLow).toBe(64);
     expect(report.sae.resamplings.map(({ step }) => step)).toEqual([20, 40]);
+    // 4,096 tokens are too few documents for any probe, and the report says so
+    expect(report.sae.probes.map(({ name }) => name)).toEqual(config.dashboard.probes.map(({ name }) => name));
+    expect(report.sae.probes.some(({ enough }) => enough)).toBe(false);
+    const french = report.sae.probes.find(({ name }) => name === 'French')!;
+    expect(french.support).toBeGreaterThan(0);
+    expect(french.f1).toBeGreaterThan(0);
+    expect(report.sae.probes.find(({ name }) => name === 'Hebrew')).toMatchObject({ feature: -1, support: 0 });
     expect(report.coverage).toEqual({ once: 512 * 16, moreThanOnce: 0, never: report.tokens.train - 512 * 16 });
   });
 

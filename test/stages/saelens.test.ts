@@ -8,6 +8,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import * as tf from '@tensorflow/tfjs-core';
 import { z } from 'zod';
 import { artifactPath, readReceipt, specKey, writeSpec } from '../../data/artifact.ts';
+import { readFirings } from '../../data/firings.ts';
 import { openStore, type ArtifactStore } from '../../data/artifactStore.ts';
 import { latestCheckpoint } from '../../data/checkpoint.ts';
 import { evaluationOf, type EvaluationSums } from '../../data/evaluation.ts';
@@ -48,9 +49,9 @@ describe('an exported SAE on held-out tokens', () => {
     await runJob({ kind: 'readFeaturesShard', artifact: id, storeUri: store.uri, shard: 0 }, context(store));
     const receipt = (await readReceipt(store, id, 0))!;
     const { tensors } = decodeSafetensors(await store.get(artifactPath(id, receipt.files[0]!.path)));
-    evaluation = evaluationOf(receipt.metrics as unknown as EvaluationSums, Float64Array.from(tensors['sum']!.data as Float32Array));
-    const fired = new Array<number>(cfg.d_sae).fill(0);
-    (tensors['feature']!.data as Int32Array).forEach((feature) => fired[feature]!++);
+    evaluation = evaluationOf(receipt.metrics as unknown as EvaluationSums, tensors['sum']!.data as Float64Array);
+    const { firings } = await readFirings(store, id, 0, cfg.d_sae, cfg.d_in, 1, evaluation.tokens);
+    const fired = firings.map(({ values }) => values.length);
     density = fired.map((count) => count / evaluation.tokens);
   });
 
@@ -84,7 +85,7 @@ async function dashboardOfExport(store: ArtifactStore): Promise<ArtifactId> {
   const trained: StageSpec = { stage: 'trainSae', config: { seed: 1, sae: saeConfig.parse({ features: cfg.d_sae }) }, inputs: { sampleActivations: sampleActivations.key } };
   const trainSae = await putArtifact(store, trained, [given('sae_weights.safetensors'), given('activation_mean.safetensors')], {});
   const inputs = { tokenize: tokenize.key, trainTransformer: trainTransformer.key, sampleActivations: sampleActivations.key, trainSae: trainSae.key };
-  const spec: StageSpec = { stage: 'exportDashboard', config: { dashboard: dashboardConfig.parse({ batchWindows: 10 }) }, inputs };
+  const spec: StageSpec = { stage: 'exportDashboard', config: { dashboard: dashboardConfig.parse({ batchWindows: 10, probes: [] }) }, inputs };
   const id: ArtifactId = { stage: spec.stage, key: specKey(spec) };
   await writeSpec(store, id, spec);
   return id;
