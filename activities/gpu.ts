@@ -47,6 +47,11 @@ export function createGpuActivities(deps: ActivityDeps) {
       const { artifact, block, shards } = blockInput.parse(input);
       return runShardJob(deps, { kind: 'writeFeaturesBlock', artifact, storeUri, block }, blockReceipt(shards, block));
     },
+
+    async writeTexts(input: ShardInput): Promise<ShardSummary> {
+      const { artifact, shard } = shardInput.parse(input);
+      return runShardJob(deps, { kind: 'writeTexts', artifact, storeUri, shard }, shard);
+    },
   });
 }
 

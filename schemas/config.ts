@@ -195,6 +195,8 @@ export const dashboardConfig = z.strictObject({
   windowsPerShard: positive.default(256),
   batchWindows: positive.default(16),
   featuresPerBlock: positive.default(512),
+  /** Held-out texts shown with all activations on them, of every kind some; none of them longer than the context. */
+  exampleTexts: z.int().min(1).max(1000).default(25),
 });
 
 /** Place in the queues: of the tasks that wait, those of 1 are served first, those of 5 last. */

@@ -23,6 +23,8 @@ export const job = z.discriminatedUnion('kind', [
   z.strictObject({ kind: z.literal('readFeaturesShard'), ...part, shard }),
   /** All examples, histograms and logits of one block of features, from the shards read. */
   z.strictObject({ kind: z.literal('writeFeaturesBlock'), ...part, block: shard }),
+  /** Example texts with all activations on them, and the model's files for the page; `shard` is the receipt's number, after shards and blocks. */
+  z.strictObject({ kind: z.literal('writeTexts'), ...part, shard }),
   /** The SAE of a dashboard (`artifact`) against that of another one, whose key is `before`. */
   z.strictObject({ kind: z.literal('compareSaes'), ...part, before: sha256Hex }),
 ]);
@@ -50,6 +52,7 @@ export const jobResults = {
   resampleSae: resamplingResult,
   readFeaturesShard: receipt,
   writeFeaturesBlock: receipt,
+  writeTexts: receipt,
   compareSaes: saeComparison,
 } satisfies Record<JobKind, z.ZodType>;
 export type JobResult<Kind extends JobKind> = z.infer<(typeof jobResults)[Kind]>;

@@ -22,6 +22,8 @@ async function runCounted(job: Job, context: JobContext): Promise<unknown> {
       return receipted(job, context, job.shard, async () => (await import('./readFeatures.ts')).readFeaturesShard(artifact, job.shard, context));
     case 'writeFeaturesBlock': // its receipt's number depends on the plan, which the handler knows
       return writeOnce(job, context, await (await import('./writeFeatures.ts')).writeFeaturesBlock(artifact, job.block, context));
+    case 'writeTexts':
+      return receipted(job, context, job.shard, async () => (await import('./writeTexts.ts')).writeTexts(artifact, job.shard, context));
     case 'trainTransformerSegment':
       return (await import('./trainTransformer.ts')).trainTransformerSegment(artifact, job.toStep, context);
     case 'initialiseSae':

@@ -77,7 +77,7 @@ function isLong(): boolean {
 async function runShard({ activity, artifact, total, shardsBefore, attempts }: ShardWork, shard: number, priority: number): Promise<void> {
   const digits = String(total).length;
   const noun = activity === 'writeFeaturesBlock' ? 'block' : 'shard';
-  const summary = `${noun} ${String(shard).padStart(digits, '0')}/${total}`;
+  const summary = activity === 'writeTexts' ? 'example texts, and the model for the page' : `${noun} ${String(shard).padStart(digits, '0')}/${total}`;
   const options = (policy: (typeof policies)['cpuShard' | 'gpuShard']) => atPriority({ ...policy, retry: { ...policy.retry, maximumAttempts: attempts } }, priority, summary);
   switch (activity) {
     case 'tokenizeShard':
@@ -91,5 +91,8 @@ async function runShard({ activity, artifact, total, shardsBefore, attempts }: S
       return;
     case 'writeFeaturesBlock':
       await gpuShards.writeFeaturesBlock.executeWithOptions(options(policies.gpuShard), [{ artifact, block: shard, shards: shardsBefore }]);
+      return;
+    case 'writeTexts':
+      await gpuShards.writeTexts.executeWithOptions(options(policies.gpuShard), [{ artifact, shard: shardsBefore + shard }]);
   }
 }

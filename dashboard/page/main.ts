@@ -4,9 +4,11 @@ import type { PageContext, PageMemory, View } from './context.ts';
 import { el } from './dom.ts';
 import { featureView } from './featureView.ts';
 import { indexView } from './indexView.ts';
+import { ownView } from './ownView.ts';
 import { parseRoute, type Route } from './router.ts';
 import { runView } from './runView.ts';
 import { DataError, SiteData } from './siteData.ts';
+import { textsView } from './textsView.ts';
 import { themeToggle } from './theme.ts';
 import { hideTooltip, installTooltip } from './tooltip.ts';
 
@@ -16,7 +18,7 @@ const loadingDelayMs = 150;
 const data = new SiteData();
 const memory: PageMemory = { indexHref: '#/' };
 const main = el('main', { id: 'main', tabindex: -1 });
-const links = { index: el('a', { href: '#/' }, 'Features'), run: el('a', { href: '#/run' }, 'Run') };
+const links = { index: el('a', { href: '#/' }, 'Features'), texts: el('a', { href: '#/texts' }, 'Texts'), own: el('a', { href: '#/own' }, 'Your text'), run: el('a', { href: '#/run' }, 'Run') };
 let leaving = new AbortController();
 
 document.body.replaceChildren(
@@ -25,7 +27,7 @@ document.body.replaceChildren(
     'header',
     { class: 'site' },
     el('a', { class: 'name', href: '#/' }, 'saeflow'),
-    el('nav', { 'aria-label': 'Site' }, links.index, links.run),
+    el('nav', { 'aria-label': 'Site' }, links.index, links.texts, links.own, links.run),
     el('span', { class: 'keys', 'aria-hidden': 'true' }, key('/'), ' search ', key('↑'), key('↓'), key('↵'), ' list ', key('←'), key('→'), ' or ', key('k'), key('j'), ' leaf'),
     themeToggle(),
   ),
@@ -63,6 +65,8 @@ async function render(route: Route, context: PageContext): Promise<View> {
     if (route.name === 'index') return await indexView(context, route.parameters);
     if (route.name === 'feature') return await featureView(context, route.feature);
     if (route.name === 'run') return await runView(context);
+    if (route.name === 'texts') return await textsView(context, route.text, route.parameters);
+    if (route.name === 'own') return await ownView(context, route.parameters);
     return errorView('Not found', `There is no page ${route.address}`, 'Choose one from the navigation above.');
   } catch (error) {
     if (error instanceof DataError) return errorView(error.title, error.message, error.remedy);

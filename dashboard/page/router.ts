@@ -4,6 +4,8 @@ export type Route =
   | { name: 'index'; parameters: URLSearchParams }
   | { name: 'feature'; feature: number }
   | { name: 'run' }
+  | { name: 'texts'; text: number; parameters: URLSearchParams }
+  | { name: 'own'; parameters: URLSearchParams }
   | { name: 'unknown'; address: string };
 
 /**
@@ -16,6 +18,9 @@ export function parseRoute(hash: string): Route {
   const [path = '', parameters = ''] = hash.replace(/^#/, '').split('?', 2);
   if (path === '' || path === '/') return { name: 'index', parameters: new URLSearchParams(parameters) };
   if (path === '/run') return { name: 'run' };
+  if (path === '/own') return { name: 'own', parameters: new URLSearchParams(parameters) };
+  const text = /^\/texts(?:\/(\d{1,4}))?$/.exec(path);
+  if (text !== null) return { name: 'texts', text: Number(text[1] ?? 0), parameters: new URLSearchParams(parameters) };
   const feature = /^\/feature\/(\d{1,9})$/.exec(path)?.[1];
   return feature === undefined ? { name: 'unknown', address: hash } : { name: 'feature', feature: Number(feature) };
 }
@@ -23,4 +28,15 @@ export function parseRoute(hash: string): Route {
 /** The address of a feature's page. */
 export function featureHref(feature: number): string {
   return `#/feature/${feature}`;
+}
+
+/** The address of an example text, coloured by a feature if one is given. */
+export function textHref(text: number, feature?: number): string {
+  return `#/texts/${text}${feature === undefined ? '' : `?feature=${feature}`}`;
+}
+
+/** The address of the page for the reader's own text. */
+export function ownHref(parameters: { text?: string; feature?: number; backend?: string }): string {
+  const given = Object.entries(parameters).filter(([, value]) => value !== undefined && value !== '').map(([name, value]): [string, string] => [name, String(value)]);
+  return given.length === 0 ? '#/own' : `#/own?${new URLSearchParams(given).toString()}`;
 }

@@ -1,5 +1,5 @@
 // Reads the files under data/ once each, and turns what can go wrong into sentences: which file, why, what to do.
-import type { FeatureIndex, FeaturePage, RunPage, Vocabulary } from '../../schemas/dashboard.ts';
+import type { FeatureIndex, FeaturePage, RunPage, SiteModel, TextList, TextPage, Vocabulary } from '../../schemas/dashboard.ts';
 
 /** Put in by buildPage from schemas/dashboard.ts. */
 declare const FEATURES_PER_CHUNK: number;
@@ -40,6 +40,18 @@ export class SiteData {
 
   run(): Promise<RunPage> {
     return this.#once('data/run.json') as Promise<RunPage>;
+  }
+
+  texts(): Promise<TextList> {
+    return this.#once('data/texts/index.json') as Promise<TextList>;
+  }
+
+  text(file: string): Promise<TextPage> {
+    return this.#once(`data/texts/${file}`) as Promise<TextPage>;
+  }
+
+  model(): Promise<SiteModel> {
+    return this.#once('model/config.json') as Promise<SiteModel>;
   }
 
   /** One feature's page, from the chunk that holds it. */
