@@ -52,8 +52,10 @@ export class OwnModel {
     if (message.type === 'ready') this.#events.onReady(message);
     else if (message.type === 'failed') this.#events.onFailed(message.message, message.remedy);
     // what is out of date by now would only flicker
-    else if (message.type === 'read') this.#waiting.read ?? this.#events.onRead(message);
-    else if (this.#waiting.read === undefined) this.#events.onNext(message);
+    else if (this.#waiting.read === undefined) {
+      if (message.type === 'read') this.#events.onRead(message);
+      else this.#events.onNext(message);
+    }
     this.#sendNext();
   }
 

@@ -63,6 +63,7 @@ export class World {
       sampleShard: (input: ShardInput) => this.shard('sampleShard', input.shard),
       readFeaturesShard: (input: ShardInput) => this.shard('readFeaturesShard', input.shard),
       writeFeaturesBlock: ({ block, shards }: BlockInput) => this.shard(`writeFeaturesBlock+${shards}`, block),
+      writeTexts: ({ shard }: ShardInput) => this.shard('writeTexts', shard),
       trainTransformerSegment: (input: { artifact: ArtifactId; toStep: number }) => this.segment('trainTransformerSegment', input),
       trainSaeSegment: (input: { artifact: ArtifactId; toStep: number }) => this.segment('trainSaeSegment', input),
       initialiseSae: async () => {
