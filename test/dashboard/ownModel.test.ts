@@ -79,7 +79,7 @@ async function writeRealShapes(target: string, page: string): Promise<string> {
   const parameters = initialParameters(architecture, 8192, 1);
   for (const [name, { data }] of Object.entries(parameters)) if (!/ln_/.test(name)) data.forEach((value, index) => (data[index] = 5 * value));
   const { W_enc, b_enc, W_dec, b_dec } = initialSae(512, 2048, 1);
-  b_enc.fill(-4);
+  b_enc.fill(-1);
   const sae = { W_enc: { shape: [512, 2048], data: W_enc }, b_enc: { shape: [2048], data: b_enc }, W_dec: { shape: [2048, 512], data: W_dec }, b_dec: { shape: [512], data: b_dec } };
   const files = siteModelFiles({ transformer: stored(parameters), sae: stored(sae), architecture, hook: 'blocks.0.mlp.hook_post', tokenize: tokenizeConfig.parse({ vocabSize: 8192 }), tokenizerJson: undefined });
   const tokenizer = createTokenizer(8192);
