@@ -35,8 +35,8 @@ export function chooseExampleTexts(documents: readonly DocumentRow[], wanted: nu
 
 const titleCharacters = 80;
 
-/** The beginning of a text on one line. */
+/** The beginning of a text on one line, without a character that the text ends in the middle of. */
 export function titleOf(text: string): string {
-  const characters = [...text.replace(/\s+/g, ' ').trim()];
+  const characters = [...text.replace(/\ufffd+$/, '').replace(/\s+/g, ' ').trim()];
   return characters.length <= titleCharacters ? characters.join('') : `${characters.slice(0, titleCharacters - 1).join('')}…`;
 }

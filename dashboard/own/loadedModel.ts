@@ -17,6 +17,7 @@ const likeliestShown = 10;
 export class LoadedModel {
   private readonly tokenizer: Tokenizer;
   private readonly reader: TextReader;
+  /** Of the text last read, with what was left out. */
   private tokens = new Int32Array(0);
 
   private constructor(tokenizer: Tokenizer, reader: TextReader) {
@@ -46,8 +47,11 @@ export class LoadedModel {
     const { contextLength } = this.reader.model.architecture;
     const own = this.tokenizer.encode(text);
     const kept = own.subarray(0, contextLength - 1);
-    this.tokens = Int32Array.of(this.tokenizer.eot, ...kept);
-    return { ...(await this.reader.read(this.tokens)), tokens: [...this.tokens], leftOut: own.length - kept.length };
+    this.tokens = new Int32Array(own.length + 1);
+    this.tokens[0] = this.tokenizer.eot;
+    this.tokens.set(own, 1);
+    const read = this.tokens.slice(0, kept.length + 1);
+    return { ...(await this.reader.read(read)), tokens: [...read], leftOut: own.length - kept.length };
   }
 
   /** The likeliest tokens after a position of the text last read, and the one that does follow there. */

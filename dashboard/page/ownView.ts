@@ -104,6 +104,7 @@ export async function ownView({ data, signal }: PageContext, parameters: URLSear
       notice.textContent = `${message.refused.map(({ backend, reason }) => `${backendNames[backend]}: ${reason}`).join('. ')}. So the model runs on ${backendNames[message.backend]}.`;
     }
     notice.hidden = message.refused.length === 0;
+    status.textContent = 'Reading…';
     read();
   }
 

@@ -40,6 +40,7 @@ describe('example texts', () => {
 
   it('have a title of one line, cut between characters', () => {
     expect(titleOf('  Alle\n\tMenschen ')).toBe('Alle Menschen');
+    expect(titleOf('доступа д\ufffd')).toBe('доступа д');
     expect([...titleOf('🎉'.repeat(200))]).toHaveLength(80);
     expect(titleOf('🎉'.repeat(200))).toMatch(/^(🎉)+…$/u);
   });
