@@ -52,6 +52,11 @@ export function createGpuActivities(deps: ActivityDeps) {
       const { artifact, block, shards } = blockInput.parse(input);
       return runShardJob(deps, { kind: 'mapFeatures', artifact, storeUri }, blockReceipt(shards, block));
     },
+
+    async writeTexts(input: ShardInput): Promise<ShardSummary> {
+      const { artifact, shard } = shardInput.parse(input);
+      return runShardJob(deps, { kind: 'writeTexts', artifact, storeUri, shard }, shard);
+    },
   });
 }
 

@@ -32,7 +32,7 @@ export interface ShardSummary {
   metrics: Record<string, number>;
 }
 
-type ShardJob = Extract<Job, { kind: 'tokenizeShard' | 'sampleShard' | 'readFeaturesShard' | 'writeFeaturesBlock' | 'mapFeatures' }>;
+type ShardJob = Extract<Job, { kind: 'tokenizeShard' | 'sampleShard' | 'readFeaturesShard' | 'writeFeaturesBlock' | 'mapFeatures' | 'writeTexts' }>;
 
 /** Makes a shard unless its receipt, number `receiptNumber`, says that it is complete. */
 export async function runShardJob(deps: ActivityDeps, job: ShardJob, receiptNumber: number): Promise<ShardSummary> {

@@ -20,7 +20,7 @@ export interface Ledger {
   largestEvent: number;
 }
 
-const shardActivities = ['tokenizeShard', 'sampleShard', 'readFeaturesShard', 'writeFeaturesBlock'];
+const shardActivities = ['tokenizeShard', 'sampleShard', 'readFeaturesShard', 'writeFeaturesBlock', 'writeTexts'];
 const shardArgument = z.looseObject({ artifact: artifactId, shard: z.int().optional(), block: z.int().optional() });
 const shardSummary = z.looseObject({ found: z.boolean() });
 

@@ -4,6 +4,7 @@ import { readFile } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
 import { build } from 'esbuild';
 import { featuresPerChunk } from '../schemas/dashboard.ts';
+import { buildOwn } from './buildOwn.ts';
 
 export interface PageFile {
   /** Path inside the site folder, such as `app.js`. */
@@ -14,7 +15,7 @@ export interface PageFile {
 const pageFolder = fileURLToPath(new URL('./page/', import.meta.url));
 
 /**
- * The dashboard's page: index.html, app.js and app.css, minified, equal bytes for equal source. Callers write them into
+ * The dashboard's page: index.html, app.js and app.css, and own/ for the reader's own texts, minified, equal bytes for equal source. Callers write them into
  * the site folder, beside `data/`; the page finds its data by relative URL, so any static host in any sub-path serves it.
  *
  * @throws when the page's source does not compile (esbuild's own error, with file and line).
@@ -44,5 +45,5 @@ export async function buildPage(): Promise<PageFile[]> {
   });
   const bundled = result.outputFiles.map((file) => ({ path: file.path.endsWith('.css') ? 'app.css' : 'app.js', bytes: file.contents }));
   const html = { path: 'index.html', bytes: new Uint8Array(await readFile(new URL('./page/index.html', import.meta.url))) };
-  return [html, ...bundled.sort((a, b) => (a.path < b.path ? -1 : 1))];
+  return [html, ...bundled.sort((a, b) => (a.path < b.path ? -1 : 1)), ...(await buildOwn())];
 }

@@ -4,9 +4,8 @@
 
 import { createRequire } from 'node:module';
 import { UserError } from '../schemas/errors.ts';
-import { ABSENT, ByteMap } from './byteMap.ts';
 import { ByteLevelTokenizer, type Tokenizer, type TokenizerTables } from './byteLevelTokenizer.ts';
-import { BytePairMerger, PairTable } from './bytePairs.ts';
+import { tablesOf } from './rankedTokens.ts';
 
 export type { Tokenizer } from './byteLevelTokenizer.ts';
 
@@ -14,7 +13,6 @@ export type { Tokenizer } from './byteLevelTokenizer.ts';
 export const GPT2_VOCAB_SIZE = 50_257;
 /** 256 bytes and the end of text: no merges at all. */
 export const SMALLEST_VOCAB_SIZE = 257;
-export const END_OF_TEXT = '<|endoftext|>';
 
 /**
  * GPT-2's tokenizer, whole or cut to its `vocabSize − 257` first merges; the last id is the end of text.
@@ -40,28 +38,6 @@ export function createTokenizer(vocabSize: number): Tokenizer {
 
 /** A process uses one or two sizes. */
 const tablesBySize = new Map<number, TokenizerTables>();
-
-/**
- * The tables of tokens in the order of their ranks, as tiktoken uses them: a piece that is a token stays whole, and two
- * neighbours become one if their bytes together are a token, whichever merge made it.
- */
-export function tablesOf(ranked: readonly Uint8Array[]): TokenizerTables {
-  const wholes = new ByteMap(ranked.length, ranked.reduce((sum, { length }) => sum + length, 0));
-  ranked.forEach((bytes, id) => wholes.add(bytes, 0, bytes.length, id));
-  const pairs: [left: number, right: number, id: number][] = [];
-  ranked.forEach((bytes, id) => {
-    for (let cut = 1; cut < bytes.length; cut++) {
-      const left = wholes.get(bytes, 0, cut);
-      if (left === ABSENT) continue;
-      const right = wholes.get(bytes, cut, bytes.length);
-      if (right !== ABSENT) pairs.push([left, right, id]);
-    }
-  });
-  const table = new PairTable(pairs.length, ranked.length);
-  for (const [left, right, id] of pairs) table.set(left, right, id, id);
-  const byteIds = Int32Array.from({ length: 256 }, (_, byte) => wholes.get(Uint8Array.of(byte), 0, 1));
-  return { tokens: [...ranked, new TextEncoder().encode(END_OF_TEXT)], eot: ranked.length, merger: new BytePairMerger(table, byteIds), wholes, gpt2Split: true };
-}
 
 let gpt2: readonly Uint8Array[] | undefined;
 

@@ -10,7 +10,8 @@ import { UserError } from '../schemas/errors.ts';
 import type { ArtifactId } from '../schemas/stages.ts';
 import { artifactPath } from './artifact.ts';
 import { NotFoundError, openStore, type ArtifactStore } from './artifactStore.ts';
-import { createTokenizer, END_OF_TEXT, type Tokenizer } from './tokenizer.ts';
+import { END_OF_TEXT } from './rankedTokens.ts';
+import { createTokenizer, type Tokenizer } from './tokenizer.ts';
 import { readTokenizerJson } from './tokenizerJson.ts';
 
 /** The copy's name in an artifact. */

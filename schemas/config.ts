@@ -209,6 +209,8 @@ export const dashboardConfig = z.strictObject({
     .array(probe, { error: (issue) => (typeof issue.input === 'string' ? 'a file of probes is read by saeflow run and saeflow plan only: give the list itself' : undefined) })
     .default(() => z.array(probe).parse(defaultProbes))
     .refine((probes) => new Set(probes.map(({ name }) => name)).size === probes.length, 'two probes have the same name'),
+  /** Held-out texts shown with all activations on them, of every kind some; none of them longer than the context. */
+  exampleTexts: z.int().min(1).max(1000).default(25),
 });
 
 /** Place in the queues: of the tasks that wait, those of 1 are served first, those of 5 last. */

@@ -1,6 +1,8 @@
 // What exportDashboard writes and the page reads, file by file under site/data/. Chunked, so that a page of one feature
 // fetches one small chunk and 131,072 features open as fast as 512. Numbers come from held-out tokens only.
 import { z } from 'zod';
+import { architectureConfig } from './config.ts';
+import { sha256Hex } from './keys.ts';
 
 /** Features in one file of site/data/features/. */
 export const featuresPerChunk = 8;
@@ -198,6 +200,21 @@ export const textPage = z.strictObject({
   values: z.array(z.array(z.number())),
 });
 export type TextPage = z.infer<typeof textPage>;
+
+const modelFile = z.strictObject({ file: z.string(), bytes: z.int().nonnegative(), sha256: sha256Hex });
+
+/** site/model/config.json: what the page needs to run model and SAE on a text that its reader types. */
+export const siteModel = z.strictObject({
+  architecture: architectureConfig,
+  hook: z.string(),
+  features: z.int().positive(),
+  /** float16, in the names and layouts of the artifacts they come from. */
+  transformer: modelFile,
+  sae: modelFile,
+  /** The file of an imported tokenizer; absent for GPT-2's, which is made of vocabulary.json. */
+  tokenizer: modelFile.extend({ endOfText: z.string() }).optional(),
+});
+export type SiteModel = z.infer<typeof siteModel>;
 
 /** site/data/labels.json, present after `saeflow label`: automatic interpretations (OpenAI-compatible endpoint). */
 export const featureLabels = z.strictObject({

@@ -25,6 +25,8 @@ export const job = z.discriminatedUnion('kind', [
   z.strictObject({ kind: z.literal('writeFeaturesBlock'), ...part, block: shard }),
   /** The map of the features, from the decoder and all blocks. */
   z.strictObject({ kind: z.literal('mapFeatures'), ...part }),
+  /** Example texts with all activations on them, and the model's files for the page; `shard` is the receipt's number, after shards and blocks. */
+  z.strictObject({ kind: z.literal('writeTexts'), ...part, shard }),
   /** The SAE of a dashboard (`artifact`) against that of another one, whose key is `before`. */
   z.strictObject({ kind: z.literal('compareSaes'), ...part, before: sha256Hex }),
 ]);
@@ -53,6 +55,7 @@ export const jobResults = {
   readFeaturesShard: receipt,
   writeFeaturesBlock: receipt,
   mapFeatures: receipt,
+  writeTexts: receipt,
   compareSaes: saeComparison,
 } satisfies Record<JobKind, z.ZodType>;
 export type JobResult<Kind extends JobKind> = z.infer<(typeof jobResults)[Kind]>;

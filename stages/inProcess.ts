@@ -47,6 +47,7 @@ export async function runStage(store: ArtifactStore, spec: StageSpec, options: I
     for (const shard of shards) await run({ kind: 'readFeaturesShard', ...common, shard });
     for (let block = 0; block < plan.blocks; block++) await run({ kind: 'writeFeaturesBlock', ...common, block });
     await run({ kind: 'mapFeatures', ...common });
+    await run({ kind: 'writeTexts', ...common, shard: plan.shards + plan.blocks + 1 });
   }
   const { files, metrics, badLines, receipts } = await commitFiles(store, artifact);
   const manifest = await writeManifest(store, {

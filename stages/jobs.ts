@@ -24,6 +24,8 @@ async function runCounted(job: Job, context: JobContext): Promise<unknown> {
       return writeOnce(job, context, await (await import('./writeFeatures.ts')).writeFeaturesBlock(artifact, job.block, context));
     case 'mapFeatures': // likewise
       return writeOnce(job, context, await (await import('./mapFeatures.ts')).mapFeatures(artifact, context));
+    case 'writeTexts':
+      return receipted(job, context, job.shard, async () => (await import('./writeTexts.ts')).writeTexts(artifact, job.shard, context));
     case 'trainTransformerSegment':
       return (await import('./trainTransformer.ts')).trainTransformerSegment(artifact, job.toStep, context);
     case 'initialiseSae':

@@ -18,4 +18,4 @@ export const scan = {
 export const comparisons = proxyActivities<Pick<CpuActivities, 'findPreviousRun' | 'compareSaes'>>(policies.comparison);
 export const training = proxyActivities<Pick<GpuActivities, 'trainTransformerSegment' | 'initialiseSae' | 'trainSaeSegment' | 'resampleSae'>>(policies.segment);
 export const cpuShards = proxyActivities<Pick<CpuActivities, 'tokenizeShard'>>(policies.cpuShard);
-export const gpuShards = proxyActivities<Pick<GpuActivities, 'sampleShard' | 'readFeaturesShard' | 'writeFeaturesBlock' | 'mapFeatures'>>(policies.gpuShard);
+export const gpuShards = proxyActivities<Pick<GpuActivities, 'sampleShard' | 'readFeaturesShard' | 'writeFeaturesBlock' | 'mapFeatures' | 'writeTexts'>>(policies.gpuShard);

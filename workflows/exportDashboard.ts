@@ -1,5 +1,5 @@
 // Held-out tokens, model and SAE → evaluation and feature pages: first every shard of tokens is read once for all
-// features, then every block of features is written from all shards, and last the map of all features.
+// features, then every block of features is written from all shards, then the map of all features, and last the example texts.
 import type { StageInput, StageResult } from '../schemas/progress.ts';
 import { runShards } from './shards.ts';
 import { makeArtifact } from './stage.ts';
@@ -10,6 +10,7 @@ export async function exportDashboard(input: StageInput): Promise<StageResult> {
     const skipped = await runShards(control, { activity: 'readFeaturesShard', artifact, total: shards, shardsBefore: 0, skippable: true, unit: 'shards' });
     await runShards(control, { activity: 'writeFeaturesBlock', artifact, total: blocks, shardsBefore: shards, skippable: false, unit: 'blocks' });
     await runShards(control, { activity: 'mapFeatures', artifact, total: 1, shardsBefore: shards + blocks, skippable: false, unit: 'map' });
+    await runShards(control, { activity: 'writeTexts', artifact, total: 1, shardsBefore: shards + blocks + 1, skippable: false, unit: 'sets of texts' });
     return skipped;
   });
 }

@@ -3,7 +3,7 @@ import type { FailedShard } from '../schemas/progress.ts';
 import type { ArtifactId } from '../schemas/stages.ts';
 
 /** Activities that make one shard; their names are what the UI shows. */
-export type ShardActivity = 'tokenizeShard' | 'sampleShard' | 'readFeaturesShard' | 'writeFeaturesBlock' | 'mapFeatures';
+export type ShardActivity = 'tokenizeShard' | 'sampleShard' | 'readFeaturesShard' | 'writeFeaturesBlock' | 'mapFeatures' | 'writeTexts';
 
 export interface ShardWork {
   activity: ShardActivity;

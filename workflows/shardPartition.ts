@@ -76,7 +76,9 @@ function isLong(): boolean {
 
 async function runShard({ activity, artifact, total, shardsBefore, attempts }: ShardWork, shard: number, priority: number): Promise<void> {
   const digits = String(total).length;
-  const summary = activity === 'mapFeatures' ? 'map of the features' : `${activity === 'writeFeaturesBlock' ? 'block' : 'shard'} ${String(shard).padStart(digits, '0')}/${total}`;
+  const noun = activity === 'writeFeaturesBlock' ? 'block' : 'shard';
+  const wholes: Partial<Record<ShardWork['activity'], string>> = { mapFeatures: 'map of the features', writeTexts: 'example texts, and the model for the page' };
+  const summary = wholes[activity] ?? `${noun} ${String(shard).padStart(digits, '0')}/${total}`;
   const options = (policy: (typeof policies)['cpuShard' | 'gpuShard']) => atPriority({ ...policy, retry: { ...policy.retry, maximumAttempts: attempts } }, priority, summary);
   switch (activity) {
     case 'tokenizeShard':
@@ -93,5 +95,8 @@ async function runShard({ activity, artifact, total, shardsBefore, attempts }: S
       return;
     case 'mapFeatures':
       await gpuShards.mapFeatures.executeWithOptions(options(policies.gpuShard), [{ artifact, block: shard, shards: shardsBefore }]);
+      return;
+    case 'writeTexts':
+      await gpuShards.writeTexts.executeWithOptions(options(policies.gpuShard), [{ artifact, shard: shardsBefore + shard }]);
   }
 }

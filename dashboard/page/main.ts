@@ -7,9 +7,11 @@ import { featureView } from './featureView.ts';
 import { indexView } from './indexView.ts';
 import { mapView } from './mapView.ts';
 import { probesView } from './probesView.ts';
+import { ownView } from './ownView.ts';
 import { parseRoute, type Route } from './router.ts';
 import { runView } from './runView.ts';
 import { DataError, SiteData } from './siteData.ts';
+import { textsView } from './textsView.ts';
 import { themeToggle } from './theme.ts';
 import { hideTooltip, installTooltip } from './tooltip.ts';
 
@@ -23,6 +25,8 @@ const links = {
   index: el('a', { href: '#/' }, 'Features'),
   map: el('a', { href: '#/map' }, 'Map'),
   probes: el('a', { href: '#/probes' }, 'Probes'),
+  texts: el('a', { href: '#/texts' }, 'Texts'),
+  own: el('a', { href: '#/own' }, 'Your text'),
   run: el('a', { href: '#/run' }, 'Run'),
 };
 let leaving = new AbortController();
@@ -74,6 +78,8 @@ async function render(route: Route, context: PageContext): Promise<View> {
     if (route.name === 'map') return await mapView(context);
     if (route.name === 'probes') return await probesView(context);
     if (route.name === 'run') return await runView(context);
+    if (route.name === 'texts') return await textsView(context, route.text, route.parameters);
+    if (route.name === 'own') return await ownView(context, route.parameters);
     return errorView('Not found', `There is no page ${route.address}`, 'Choose one from the navigation above.');
   } catch (error) {
     if (error instanceof DataError) return errorView(error.title, error.message, error.remedy);

@@ -7,6 +7,8 @@ export type Route =
   | { name: 'map' }
   | { name: 'probes' }
   | { name: 'run' }
+  | { name: 'texts'; text: number; parameters: URLSearchParams }
+  | { name: 'own'; parameters: URLSearchParams }
   | { name: 'unknown'; address: string };
 
 /**
@@ -23,6 +25,9 @@ export function parseRoute(hash: string): Route {
   if (path === '/probes') return { name: 'probes' };
   const compared = /^\/compare\/(\d{1,9})\/(\d{1,9})$/.exec(path);
   if (compared !== null) return { name: 'compare', features: [Number(compared[1]), Number(compared[2])] };
+  if (path === '/own') return { name: 'own', parameters: new URLSearchParams(parameters) };
+  const text = /^\/texts(?:\/(\d{1,4}))?$/.exec(path);
+  if (text !== null) return { name: 'texts', text: Number(text[1] ?? 0), parameters: new URLSearchParams(parameters) };
   const feature = /^\/feature\/(\d{1,9})$/.exec(path)?.[1];
   return feature === undefined ? { name: 'unknown', address: hash } : { name: 'feature', feature: Number(feature) };
 }
@@ -35,4 +40,15 @@ export function featureHref(feature: number): string {
 /** The address of two features side by side. */
 export function compareHref(first: number, second: number): string {
   return `#/compare/${first}/${second}`;
+}
+
+/** The address of an example text, coloured by a feature if one is given. */
+export function textHref(text: number, feature?: number): string {
+  return `#/texts/${text}${feature === undefined ? '' : `?feature=${feature}`}`;
+}
+
+/** The address of the page for the reader's own text. */
+export function ownHref(parameters: { text?: string; feature?: number; backend?: string }): string {
+  const given = Object.entries(parameters).filter(([, value]) => value !== undefined && value !== '').map(([name, value]): [string, string] => [name, String(value)]);
+  return given.length === 0 ? '#/own' : `#/own?${new URLSearchParams(given).toString()}`;
 }

@@ -1,5 +1,5 @@
 // Reads the files under data/ once each, and turns what can go wrong into sentences: which file, why, what to do.
-import type { FeatureLabels, FeatureMap, FeaturePage, PackedIndex, ProbesPage, RunPage, Vocabulary } from '../../schemas/dashboard.ts';
+import type { FeatureLabels, FeatureMap, FeaturePage, PackedIndex, ProbesPage, RunPage, SiteModel, TextList, TextPage, Vocabulary } from '../../schemas/dashboard.ts';
 import type { Report } from '../../schemas/report.ts';
 import { categoriesOf, firstColumns, lateColumns, unpackColumn, type IndexTable, type LateColumn } from './packedColumns.ts';
 
@@ -89,6 +89,18 @@ export class SiteData {
   /** What the run took, if the site was published with its report. */
   report(): Promise<Report | undefined> {
     return this.#optional('report.json') as Promise<Report | undefined>;
+  }
+
+  texts(): Promise<TextList> {
+    return this.#once('data/texts/index.json') as Promise<TextList>;
+  }
+
+  text(file: string): Promise<TextPage> {
+    return this.#once(`data/texts/${file}`) as Promise<TextPage>;
+  }
+
+  model(): Promise<SiteModel> {
+    return this.#once('model/config.json') as Promise<SiteModel>;
   }
 
   /** One feature's page, from the chunk that holds it. */

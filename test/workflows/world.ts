@@ -64,6 +64,7 @@ export class World {
       readFeaturesShard: (input: ShardInput) => this.shard('readFeaturesShard', input.shard),
       writeFeaturesBlock: ({ block, shards }: BlockInput) => this.shard(`writeFeaturesBlock+${shards}`, block),
       mapFeatures: ({ block, shards }: BlockInput) => this.shard(`mapFeatures+${shards}`, block),
+      writeTexts: ({ shard }: ShardInput) => this.shard('writeTexts', shard),
       trainTransformerSegment: (input: { artifact: ArtifactId; toStep: number }) => this.segment('trainTransformerSegment', input),
       trainSaeSegment: (input: { artifact: ArtifactId; toStep: number }) => this.segment('trainSaeSegment', input),
       initialiseSae: async () => {
