@@ -122,7 +122,7 @@ export class TemporalUi {
   /** Request Cancellation. */
   async cancel(): Promise<void> {
     await this.page.getByRole('button', { name: 'Request Cancellation' }).click();
-    await this.page.getByRole('dialog').getByRole('button', { name: 'Request Cancellation' }).click();
+    await this.page.getByRole('dialog', { name: 'Cancel Workflow' }).getByRole('button', { name: 'Confirm' }).click();
   }
 
   /** Keeps a picture of the page without its bars, down to the lower edge of `bottomOf`, where pictures are wanted. */

@@ -9,6 +9,7 @@ import { configHash } from '../../data/configHash.ts';
 import { resolveInput } from '../../presets/resolve.ts';
 import { pipelineResult, stagesResult, type PipelineResult } from '../../schemas/progress.ts';
 import type { StageName } from '../../schemas/stages.ts';
+import { isAlive } from '../../setup/lock.ts';
 import { stageWorkflowId } from '../../workflows/run.ts';
 import { writeTestCorpus } from '../../bench/corpus.ts';
 import { runCli, startCli } from '../cli/runCli.ts';
@@ -74,24 +75,25 @@ describe("Temporal's UI", () => {
   it(
     'starts a whole configuration, shows its progress live, pauses, resumes and moves it, and makes nothing twice for the same request',
     async () => {
-      const config = resolveInput({ preset: 'tiny', name: 'whole', seed: 21, corpus, transformer: { training: { steps: 4_000, evaluateEverySteps: 500 } } });
+      const config = resolveInput({ preset: 'tiny', name: 'whole', seed: 21, corpus, tokenize: { splitSeed: 21 }, transformer: { training: { steps: 1_500, evaluateEverySteps: 75 } } });
       expect(await start('whole', 'pipeline', config)).toContain('Workflow started successfully');
       const watch = startCli(folder, ['status', 'whole', '--watch'], { TEMPORAL_ADDRESS: processes.address });
       await ui.openWorkflow('whole', 'User Metadata');
-      const percentOf = (text: string) => Number(/trainTransformer running (\d+) % of 4,000 steps/.exec(text)?.[1]);
-      const before = percentOf(await ui.untilDetails(/1 of 5 stages finished .*trainTransformer running \d+ % of 4,000 steps/));
-      const later = await ui.untilDetails(/trainTransformer running (?!0 %)\d+ % of 4,000 steps [\d.]+ steps a second, \d+ (s|min) left loss [\d.]+, val loss/);
+      const percentOf = (text: string) => Number(/trainTransformer running (\d+) % of 1,500 steps/.exec(text)?.[1]);
+      const before = percentOf(await ui.untilDetails(/1 of 5 stages finished .*trainTransformer running \d+ % of 1,500 steps/));
+      const later = await ui.untilDetails(/trainTransformer running (?!0 %)\d+ % of 1,500 steps [\d.]+ steps a second, \d+ (s|min) left loss [\d.]+, val loss/);
       expect(percentOf(later)).toBeGreaterThan(before);
       await ui.keep('ui-running', { bottomOf: ui.detailsBox });
 
+      const computing = processes.pidOf('compute')!;
       await ui.signal('pause', 'ui-pause');
       const paused = await ui.untilDetails(/^paused · 1 of 5 stages finished .*trainTransformer paused/);
-      const [, percent, numbers] = /trainTransformer paused (\d+) % of 4,000 steps (loss [\d.]+, val loss [\d.]+)/.exec(paused)!;
-      await until(async () => processes.pidOf('compute') === undefined);
+      const [, percent, numbers] = /trainTransformer paused (\d+) % of 1,500 steps (loss [\d.]+, val loss [\d.]+)/.exec(paused)!;
+      await until(async () => !isAlive(computing));
       await ui.keep('ui-paused', { bottomOf: ui.detailsBox });
 
       // What the terminal says of it is what the page says.
-      const inTerminal = ['paused', `${percent} %`, `${(40 * Number(percent)).toLocaleString('en')}/4,000 steps`, ...numbers!.split(', ')];
+      const inTerminal = ['paused', `${percent} %`, `${(15 * Number(percent)).toLocaleString('en')}/1,500 steps`, ...numbers!.split(', ')];
       const { stdout } = await runCli(folder, ['status', 'whole'], { TEMPORAL_ADDRESS: processes.address });
       expect(stdout).toMatch(new RegExp(`‖ trainTransformer .*${inTerminal.join(' +')}\n`));
       await until(async () => watch.output.stdout.includes(`trainTransformer: ${inTerminal.join(', ')}`));
@@ -99,7 +101,7 @@ describe("Temporal's UI", () => {
       expect(await start('whole', 'pipeline', config)).toContain('Workflow execution is already running');
       expect(await start('twin', 'pipeline', { ...config, name: 'twin' })).toContain('Workflow started successfully');
       await ui.openWorkflow('twin', 'User Metadata');
-      await ui.untilDetails(new RegExp(`trainTransformer paused ${percent} % of 4,000 steps ${numbers}`));
+      await ui.untilDetails(new RegExp(`trainTransformer paused ${percent} % of 1,500 steps ${numbers}`));
       await ui.openWorkflow('whole', 'User Metadata');
       await ui.update('setPriority', '1');
       await ui.signal('resume');
