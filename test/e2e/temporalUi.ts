@@ -66,6 +66,11 @@ export class TemporalUi {
     await this.page.getByRole('tab', { name: tab }).click();
   }
 
+  /** Opens the page of a Worker Deployment: its builds. */
+  async openDeployment(name: string): Promise<void> {
+    await this.page.goto(`${this.url}/worker-deployments/${name}`);
+  }
+
   /** The list of workflows that a query finds; returns their ids. */
   async list(query: string): Promise<string[]> {
     await this.page.goto(`${this.url}/workflows?query=${encodeURIComponent(query)}`);

@@ -62,6 +62,9 @@ describe("Temporal's UI", () => {
       expect(await ui.untilDetails(/shards? parked: all attempts are used up/)).toMatch(/retryFailedShards .*shard \d+: .*00000\.train\.bin/);
       await ui.keep('ui-parked', { bottomOf: ui.detailsBox });
 
+      expect(await ui.list('ExecutionStatus = "Running" AND SaeflowStage IS NOT NULL')).toContain(stage);
+      await ui.keep('ui-list', { bottomOf: ui.page.getByRole('table').last() });
+
       renameSync(`${shard}.away`, shard);
       await ui.openWorkflow(stage, 'User Metadata');
       await ui.update('retryFailedShards', '{}', 'ui-update');
@@ -110,6 +113,7 @@ describe("Temporal's UI", () => {
       expect((await watch.ended).stdout).toMatch(/report: .*whole/);
       await ui.openWorkflow('twin');
       await ui.untilStatus('Completed');
+      await ui.keep('ui-history', { bottomOf: ui.page.getByRole('button', { name: 'Download' }) });
       const [made, attached] = [await resultOf('whole'), await resultOf('twin')];
       expect(attached.stages.map(({ artifact }) => artifact)).toEqual(made.stages.map(({ artifact }) => artifact));
       for (const [index, { artifact, cached }] of made.stages.entries()) {
@@ -151,6 +155,28 @@ describe("Temporal's UI", () => {
       await ui.keep('ui-wrong-input', { bottomOf: ui.page.getByRole('heading', { name: 'Event History' }) });
       const { events } = await client.workflow.getHandle('wrong').fetchHistory();
       expect((events ?? []).filter(({ workflowTaskScheduledEventAttributes: scheduled }) => scheduled).length).toBe(1);
+    },
+    limit,
+  );
+
+  it(
+    'shows which build of the workers is current, and that new runs are pinned to it',
+    async () => {
+      const env = { TEMPORAL_ADDRESS: processes.address };
+      const newer = startCli(folder, ['worker', '--build-id', '0.2.0'], env);
+      try {
+        await until(async () => (await runCli(folder, ['builds', 'use', '0.2.0'], env)).exitCode === 0);
+        await start('pinned', 'tokenize', { preset: 'tiny', name: 'pinned', corpus, tokenize: { splitSeed: 77 } });
+        await ui.openWorkflow('pinned');
+        await ui.untilStatus('Completed');
+        expect(await ui.page.locator('main').innerText()).toContain('0.2.0');
+        await ui.openDeployment('saeflow');
+        await ui.page.getByText('0.2.0').first().waitFor();
+        await ui.keep('ui-builds', { bottomOf: ui.page.getByRole('table').last() });
+      } finally {
+        newer.child.kill('SIGTERM');
+        await newer.ended;
+      }
     },
     limit,
   );
