@@ -9,7 +9,8 @@ import { launchBrowser } from '../dashboard/browser.ts';
 const size = { width: 1280, height: 900 };
 /** What the page's own bars take at the left and the top. */
 const frame = { left: 64, top: 49 };
-const patienceMs = 60_000;
+/** For a machine that is busy with other tests. */
+const patienceMs = 180_000;
 
 export interface NewWorkflow {
   workflowId: string;
