@@ -66,7 +66,7 @@ it(
 
       await page.goto(`${server.uiUrl}/namespaces/default/schedules/${name}`);
       const isPaused = (paused: boolean) => until(async () => ((await describeSchedule(client, name)).state.paused === paused ? { paused } : undefined));
-      await page.getByRole('link', { name: run.workflowId }).first().waitFor();
+      await page.getByRole('button', { name: 'Pause', exact: true }).first().waitFor();
       await ui.keep('ui-schedule');
       await page.getByRole('button', { name: 'Pause', exact: true }).first().click();
       await page.locator('#pause-reason').fill('holidays');
