@@ -29,7 +29,7 @@ export async function findOpenStages(): Promise<OpenStages> {
   }
 }
 
-/** The artifacts that open workflows of a server make. One whose input can't be read stands for all of its stage. */
+/** The artifacts that open workflows of a server make. One whose input can't be read, or is a configuration, stands for all of its stage. */
 export async function openStagesOf(client: Client): Promise<OpenStages> {
   const keys = new Set<string>();
   const whole = new Set<StageName>();

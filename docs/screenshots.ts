@@ -1,6 +1,11 @@
-// Makes the pictures of README from the newest run of this folder: Temporal's timeline, and the dashboard's index, run
-// page and the feature pages of a few languages. `npm run screenshots`, after `npm run demo`.
+// Makes all pictures of README and docs/ with one command, `npm run screenshots`, after `npm run demo`. From the newest run
+// of this folder: Temporal's timeline, and the dashboard's index, run page and the feature pages of a few languages. Of
+// Temporal's UI: by the tests that drive it, on a server of their own, as they go.
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { mkdir } from 'node:fs/promises';
+import { createRequire } from 'node:module';
+import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { chromium, type Page } from 'playwright-core';
 import { openStore } from '../data/artifactStore.ts';
@@ -29,6 +34,7 @@ try {
   await browser.close();
   await server.close();
 }
+process.exitCode = await shootTemporalUi();
 
 async function shootDashboard(page: Page): Promise<void> {
   const index = featureIndex.parse(JSON.parse(Buffer.from(await openStore(site).get('data/index.json')).toString()));
@@ -62,6 +68,15 @@ async function shootTimeline(page: Page): Promise<void> {
   } finally {
     await temporal.close();
   }
+}
+
+/** Runs the tests that keep pictures as they go; returns their exit code. */
+async function shootTemporalUi(): Promise<number> {
+  const vitest = join(dirname(createRequire(import.meta.url).resolve('vitest/package.json')), 'vitest.mjs');
+  const tests = ['test/e2e/ui.test.ts', 'test/workflows/scheduleUi.test.ts'];
+  const child = spawn(process.execPath, [vitest, 'run', ...tests], { cwd: join(folder, '../..'), env: { ...process.env, SAEFLOW_SCREENSHOTS: folder }, stdio: 'inherit' });
+  const [code] = (await once(child, 'close')) as [number | null];
+  return code ?? 1;
 }
 
 async function save(page: Page, name: string, clip?: { x: number; y: number; width: number; height: number }): Promise<void> {

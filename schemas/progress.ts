@@ -73,6 +73,10 @@ export type StagePlan = z.infer<typeof stagePlan>;
 export const stageResult = z.strictObject({ artifact: artifactRef, cached: z.boolean() });
 export type StageResult = z.infer<typeof stageResult>;
 
+/** Result of a stage's workflow that was started with a configuration: that stage and those before it. */
+export const stagesResult = z.strictObject({ run: z.string(), configHash: sha256Hex, stages: z.array(stageResult) });
+export type StagesResult = z.infer<typeof stagesResult>;
+
 /** Result of the pipeline workflow. */
 export const pipelineResult = z.strictObject({
   run: z.string(),

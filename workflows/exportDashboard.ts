@@ -1,11 +1,11 @@
 // Held-out tokens, model and SAE → evaluation and feature pages: first every shard of tokens is read once for all
 // features, then every block of features is written from all shards, then the map of all features, and last the example texts.
-import type { StageInput, StageResult } from '../schemas/progress.ts';
+import type { StageResult, StagesResult } from '../schemas/progress.ts';
 import { runShards } from './shards.ts';
 import { makeArtifact } from './stage.ts';
 
-/** Stage workflow `exportDashboard`. */
-export async function exportDashboard(input: StageInput): Promise<StageResult> {
+/** Stage workflow `exportDashboard`: takes a stage's input, or what `pipeline` takes. */
+export async function exportDashboard(input?: unknown): Promise<StageResult | StagesResult> {
   return makeArtifact('exportDashboard', input, 'shards', async (control, { shards, blocks }, artifact) => {
     const skipped = await runShards(control, { activity: 'readFeaturesShard', artifact, total: shards, shardsBefore: 0, skippable: true, unit: 'shards' });
     await runShards(control, { activity: 'writeFeaturesBlock', artifact, total: blocks, shardsBefore: shards, skippable: false, unit: 'blocks' });

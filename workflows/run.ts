@@ -6,7 +6,7 @@ import type { ArtifactRef } from '../schemas/artifact.ts';
 import type { Changes } from '../schemas/comparison.ts';
 import { runPriority, type PipelineConfig } from '../schemas/config.ts';
 import type { StageInput, StagePlan, StageProgress, StageResult } from '../schemas/progress.ts';
-import { stageWorkflowId, type StageName, type StageSpec } from '../schemas/stages.ts';
+import { stageNames, stageWorkflowId, type StageName, type StageSpec } from '../schemas/stages.ts';
 import { short } from './activityProxies.ts';
 import { attributes } from './attributes.ts';
 import { describeChanges } from './describeChanges.ts';
@@ -36,8 +36,12 @@ export class Run {
   private parked = 0;
   private priority: number;
 
-  constructor(private readonly config: PipelineConfig) {
-    this.rows = stageRows(config);
+  /** @param last the stage after which the run ends. */
+  constructor(
+    private readonly config: PipelineConfig,
+    last: StageName,
+  ) {
+    this.rows = stageRows(config).filter(({ stage }) => stageNames.indexOf(stage) <= stageNames.indexOf(last));
     this.priority = config.execution.priority;
     setHandler(runProgressQuery, () => ({ run: config.name, ...(this.configHash === undefined ? {} : { configHash: this.configHash }), stages: this.rows }));
     setHandler(runPlanQuery, () => this.plans);

@@ -1,10 +1,12 @@
-// What every stage does around its own work: check the input, look the artifact up, plan, and commit at the end.
+// What every stage does around its own work: check the input, look the artifact up, plan, and commit at the end. Started
+// with a configuration, as a person does from Temporal's form, it makes what it needs first.
 import { ApplicationFailure, ContinueAsNew, isCancellation } from '@temporalio/workflow';
 import type { ArtifactRef } from '../schemas/artifact.ts';
-import { stageInput, type StagePlan, type StageResult, type StageState } from '../schemas/progress.ts';
+import { stageInput, type StageInput, type StagePlan, type StageResult, type StagesResult, type StageState } from '../schemas/progress.ts';
 import type { ArtifactId, StageName } from '../schemas/stages.ts';
 import { scan, short } from './activityProxies.ts';
 import { parseMessage } from './failures.ts';
+import { makeStages } from './pipeline.ts';
 import { policies } from './policies.ts';
 import { StageControl } from './stageControl.ts';
 
@@ -14,9 +16,14 @@ export type StageWork = (control: StageControl, plan: StagePlan, artifact: Artif
 /**
  * The life of a stage's workflow.
  *
+ * @param input the stage's own, with a `spec`, or what `pipeline` takes: then the run as far as this stage.
  * @throws ApplicationFailure (non-retryable, `InvalidConfiguration`) when the input is not one of this stage.
  */
-export async function makeArtifact(stage: StageName, input: unknown, unit: string, work: StageWork, watchers: readonly string[] = []): Promise<StageResult> {
+export async function makeArtifact(stage: StageName, input: unknown, unit: string, work: StageWork, watchers: readonly string[] = []): Promise<StageResult | StagesResult> {
+  if (!isOfStage(input)) {
+    const { config, configHash, stages } = await makeStages(input, stage);
+    return { run: config.name, configHash, stages };
+  }
   const parsed = parseMessage(stageInput, input, 'the input');
   if (parsed.spec.stage !== stage) {
     throw ApplicationFailure.nonRetryable(`spec.stage: this is the workflow ${stage} (got ${parsed.spec.stage}): start the workflow ${parsed.spec.stage}`, 'InvalidConfiguration');
@@ -30,6 +37,10 @@ export async function makeArtifact(stage: StageName, input: unknown, unit: strin
     if (!(error instanceof ContinueAsNew)) await control.finish(endStateOf(error));
     throw error;
   }
+}
+
+function isOfStage(input: unknown): input is StageInput {
+  return typeof input === 'object' && input !== null && 'spec' in input;
 }
 
 async function findOrMake(control: StageControl, work: StageWork): Promise<{ artifact: ArtifactRef; cached: boolean }> {

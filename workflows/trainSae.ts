@@ -1,13 +1,13 @@
 // Activations → a sparse autoencoder: initial weights, segments, and between them the resamplings of dead neurons, each an
 // activity of its own with its record as its result.
-import type { StageInput, StageResult } from '../schemas/progress.ts';
+import type { StageResult, StagesResult } from '../schemas/progress.ts';
 import { training } from './activityProxies.ts';
 import { policies } from './policies.ts';
 import { runSegments, type TrainingResume } from './segments.ts';
 import { makeArtifact } from './stage.ts';
 
-/** Stage workflow `trainSae`. */
-export async function trainSae(input: StageInput, resume?: TrainingResume): Promise<StageResult> {
+/** Stage workflow `trainSae`: takes a stage's input, or what `pipeline` takes. */
+export async function trainSae(input?: unknown, resume?: TrainingResume): Promise<StageResult | StagesResult> {
   return makeArtifact(
     'trainSae',
     input,

@@ -1,12 +1,12 @@
 // Tokens → a transformer, one segment activity between two evaluations.
-import type { StageInput, StageResult } from '../schemas/progress.ts';
+import type { StageResult, StagesResult } from '../schemas/progress.ts';
 import { training } from './activityProxies.ts';
 import { policies } from './policies.ts';
 import { runSegments, type TrainingResume } from './segments.ts';
 import { makeArtifact } from './stage.ts';
 
-/** Stage workflow `trainTransformer`. */
-export async function trainTransformer(input: StageInput, resume?: TrainingResume): Promise<StageResult> {
+/** Stage workflow `trainTransformer`: takes a stage's input, or what `pipeline` takes. */
+export async function trainTransformer(input?: unknown, resume?: TrainingResume): Promise<StageResult | StagesResult> {
   return makeArtifact(
     'trainTransformer',
     input,

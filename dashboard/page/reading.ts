@@ -1,6 +1,6 @@
 // A text with its activations: the tokens shaded by one feature, the strongest features at the cursor, those of the whole
 // text, and the choice of the feature. Shared by example texts and the reader's own.
-import type { FeatureIndex } from '../../schemas/dashboard.ts';
+import type { IndexTable } from './packedColumns.ts';
 import { el } from './dom.ts';
 import { featureList, shareOf, type FiringFeature } from './featureList.ts';
 import { tokenChip, type TokenLabels } from './tokenLabels.ts';
@@ -26,7 +26,7 @@ export interface Reading {
 }
 
 export interface ReadingOptions {
-  index: FeatureIndex;
+  index: IndexTable;
   labels: TokenLabels;
   /** The feature to start with; default: the strongest of the text. */
   feature?: number;

@@ -60,7 +60,7 @@ export function fixtureMap({ features, density, topLang }: FeatureIndex): Featur
 
 /** The report that publishing a run puts beside its page. */
 export function fixtureReport({ hook, features, tokens, transformer, sae, lineage }: RunPage): Report {
-  const saeReport = { ...sae, name: 'sae', hook, features, tokens, pureFeatures: {}, resamplings: [], divergences: [] };
+  const saeReport = { ...sae, name: 'sae', hook, features, tokens, pureFeatures: {}, resamplings: [], divergences: [], probes: [] };
   const stages = lineage.map(({ stage, key }, position) => ({ name: stage as Report['stages'][number]['name'], key, cached: position === 0, seconds: 40 * (position + 1) ** 3, device: 'cpu', bytes: 3_200_000 * (position + 1), shards: 0, skippedShards: [] }));
   return {
     run: 'fixture',

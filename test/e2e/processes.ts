@@ -40,6 +40,11 @@ export class Processes {
     return processes;
   }
 
+  /** Of the server's gRPC, as in TEMPORAL_ADDRESS. */
+  get address(): string {
+    return this.server!.address;
+  }
+
   get uiUrl(): string {
     return this.server!.uiUrl;
   }

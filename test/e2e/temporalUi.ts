@@ -9,7 +9,8 @@ import { launchBrowser } from '../dashboard/browser.ts';
 const size = { width: 1280, height: 900 };
 /** What the page's own bars take at the left and the top. */
 const frame = { left: 64, top: 49 };
-const patienceMs = 60_000;
+/** For a machine that is busy with other tests. */
+const patienceMs = 180_000;
 
 export interface NewWorkflow {
   workflowId: string;
@@ -64,6 +65,11 @@ export class TemporalUi {
   async openWorkflow(workflowId: string, tab: 'History' | 'User Metadata' | 'Pending Activities' = 'History'): Promise<void> {
     await this.page.goto(`${this.url}/workflows/${encodeURIComponent(workflowId)}`);
     await this.page.getByRole('tab', { name: tab }).click();
+  }
+
+  /** Opens the page of a Worker Deployment: its builds. */
+  async openDeployment(name: string): Promise<void> {
+    await this.page.goto(`${this.url}/worker-deployments/${name}`);
   }
 
   /** The list of workflows that a query finds; returns their ids. */
@@ -122,7 +128,7 @@ export class TemporalUi {
   /** Request Cancellation. */
   async cancel(): Promise<void> {
     await this.page.getByRole('button', { name: 'Request Cancellation' }).click();
-    await this.page.getByRole('dialog').getByRole('button', { name: 'Request Cancellation' }).click();
+    await this.page.getByRole('dialog', { name: 'Cancel Workflow' }).getByRole('button', { name: 'Confirm' }).click();
   }
 
   /** Keeps a picture of the page without its bars, down to the lower edge of `bottomOf`, where pictures are wanted. */

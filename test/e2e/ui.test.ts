@@ -1,13 +1,19 @@
-// Temporal's own web UI, driven by a real browser against a real server and worker: starting from the form, deciding
-// about failed shards, and being told what is wrong with an input.
+// Temporal's own web UI, driven by a real browser against a real server and worker: starting from the form, watching,
+// pausing, deciding about failed shards, being told what is wrong with an input; and `saeflow status` says the same.
 import { mkdtempSync, renameSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { Client } from '@temporalio/client';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { pipelineResult, type PipelineResult } from '../../schemas/progress.ts';
+import { configHash } from '../../data/configHash.ts';
+import { resolveInput } from '../../presets/resolve.ts';
+import { pipelineResult, stagesResult, type PipelineResult } from '../../schemas/progress.ts';
+import type { StageName } from '../../schemas/stages.ts';
+import { stageWorkflowId } from '../../schemas/stages.ts';
 import { writeTestCorpus } from '../../bench/corpus.ts';
-import { until } from '../workflows/fixtures.ts';
+import { runCli, startCli } from '../cli/runCli.ts';
+import { listed, pendingActivities, stageWorkflowOf, until } from '../workflows/fixtures.ts';
 import { Processes } from './processes.ts';
 import { TemporalUi } from './temporalUi.ts';
 
@@ -56,12 +62,83 @@ describe("Temporal's UI", () => {
       expect(await ui.untilDetails(/shards? parked: all attempts are used up/)).toMatch(/retryFailedShards .*shard \d+: .*00000\.train\.bin/);
       await ui.keep('ui-parked', { bottomOf: ui.detailsBox });
 
+      expect(await ui.list('ExecutionStatus = "Running" AND SaeflowStage IS NOT NULL')).toContain(stage);
+      await ui.keep('ui-list', { bottomOf: ui.page.getByRole('table').last() });
+
       renameSync(`${shard}.away`, shard);
       await ui.openWorkflow(stage, 'User Metadata');
       await ui.update('retryFailedShards', '{}', 'ui-update');
       await ui.openWorkflow('torn', 'User Metadata');
       await ui.untilStatus('Completed');
       await until(async () => !(await ui.list("SaeflowFailedShards > 0 AND WorkflowType = 'pipeline'")).includes('torn'));
+    },
+    limit,
+  );
+
+  it(
+    'starts a whole configuration, shows its progress live, pauses, resumes and moves it, and makes nothing twice for the same request',
+    async () => {
+      const config = resolveInput({ preset: 'tiny', name: 'whole', seed: 21, corpus, tokenize: { splitSeed: 21 }, transformer: { training: { steps: 300, evaluateEverySteps: 15 } } });
+      expect(await start('whole', 'pipeline', config)).toContain('Workflow started successfully');
+      const watch = startCli(folder, ['status', 'whole', '--watch'], { TEMPORAL_ADDRESS: processes.address });
+      await ui.openWorkflow('whole', 'User Metadata');
+      const percentOf = (text: string) => Number(/trainTransformer running (\d+) % of 300 steps/.exec(text)?.[1]);
+      const before = percentOf(await ui.untilDetails(/1 of 5 stages finished .*trainTransformer running \d+ % of 300 steps/));
+      const later = await ui.untilDetails(/trainTransformer running (?!0 %)\d+ % of 300 steps [\d.]+ steps a second, \d+ (s|min) left loss [\d.]+, val loss/);
+      expect(percentOf(later)).toBeGreaterThan(before);
+      await ui.keep('ui-running', { bottomOf: ui.detailsBox });
+
+      await ui.signal('pause', 'ui-pause');
+      const paused = await ui.untilDetails(/^paused · 1 of 5 stages finished .*trainTransformer paused/);
+      const [, percent, numbers] = /trainTransformer paused (\d+) % of 300 steps (loss [\d.]+, val loss [\d.]+)/.exec(paused)!;
+      expect(await pendingActivities(client, await stageWorkflowOf(client.workflow.getHandle('whole'), 'trainTransformer'))).toEqual([]);
+      await ui.keep('ui-paused', { bottomOf: ui.detailsBox });
+
+      // What the terminal says of it is what the page says.
+      const inTerminal = ['paused', `${percent} %`, `${3 * Number(percent)}/300 steps`, ...numbers!.split(', ')];
+      const { stdout } = await runCli(folder, ['status', 'whole'], { TEMPORAL_ADDRESS: processes.address });
+      expect(stdout).toMatch(new RegExp(`‖ trainTransformer .*${inTerminal.join(' +')}\n`));
+      const logged = new RegExp(`trainTransformer: ${inTerminal.join(', +')}`);
+      await until(async () => logged.test(watch.output.stdout));
+
+      expect(await start('whole', 'pipeline', config)).toContain('Workflow execution is already running');
+      expect(await start('twin', 'pipeline', { ...config, name: 'twin' })).toContain('Workflow started successfully');
+      await ui.openWorkflow('twin', 'User Metadata');
+      await ui.untilDetails(new RegExp(`trainTransformer paused ${percent} % of 300 steps ${numbers}`));
+      await ui.openWorkflow('whole', 'User Metadata');
+      await ui.update('setPriority', '1');
+      await ui.signal('resume');
+      await ui.untilStatus('Completed');
+      await ui.untilDetails(/5 of 5 stages finished/);
+      expect((await watch.ended).stdout).toMatch(/report: .*whole/);
+      await ui.openWorkflow('twin');
+      await ui.untilStatus('Completed');
+      const [made, attached] = [await resultOf('whole'), await resultOf('twin')];
+      expect(attached.stages.map(({ artifact }) => artifact)).toEqual(made.stages.map(({ artifact }) => artifact));
+      for (const [index, { artifact, cached }] of made.stages.entries()) {
+        expect([cached, attached.stages[index]!.cached].sort()).toEqual([false, true]);
+        expect((await listed(client, `WorkflowId = '${stageWorkflowId(artifact.stage, artifact.key)}'`)).length).toBe(1);
+      }
+
+      await start('whole', 'pipeline', config);
+      await ui.openWorkflow('whole', 'User Metadata');
+      await ui.untilStatus('Completed');
+      expect(await ui.untilDetails(/5 of 5 stages finished/)).toMatch(/nothing new since run .*tokenize found/);
+    },
+    limit,
+  );
+
+  it(
+    'starts each stage by its own type, with a preset and overrides: what it needs is made or found first',
+    async () => {
+      const stages: StageName[] = ['tokenize', 'trainTransformer', 'sampleActivations', 'trainSae', 'exportDashboard'];
+      for (const [before, type] of stages.entries()) {
+        await start(`only-${type}`, type, { preset: 'tiny', name: 'alone', seed: 31, corpus, tokenize: { splitSeed: 31 } }, type === 'trainSae' ? 'ui-start' : undefined);
+        const result = stagesResult.parse(await client.workflow.getHandle(`only-${type}`).result());
+        expect(result.stages.map(({ artifact, cached }) => [artifact.stage, cached])).toEqual(stages.slice(0, before + 1).map((stage) => [stage, stage !== type]));
+      }
+      await ui.openWorkflow('only-trainSae', 'User Metadata');
+      await ui.untilDetails(/4 of 4 stages finished .*tokenize found .*trainSae done 100 % of 64 steps/);
     },
     limit,
   );
@@ -77,6 +154,48 @@ describe("Temporal's UI", () => {
       await ui.keep('ui-wrong-input', { bottomOf: ui.page.getByRole('heading', { name: 'Event History' }) });
       const { events } = await client.workflow.getHandle('wrong').fetchHistory();
       expect((events ?? []).filter(({ workflowTaskScheduledEventAttributes: scheduled }) => scheduled).length).toBe(1);
+    },
+    limit,
+  );
+
+  it(
+    'shows which build of the workers is current, and that new runs are pinned to it',
+    async () => {
+      const env = { TEMPORAL_ADDRESS: processes.address };
+      const newer = startCli(folder, ['worker', '--build-id', '0.2.0'], env);
+      try {
+        while (!newer.output.stderr.includes('build 0.2.0') && newer.child.exitCode === null) await sleep(100);
+        // The server knows a build once it has heard from its pollers.
+        await until(async () => (await runCli(folder, ['builds', 'use', '0.2.0'], env)).exitCode === 0);
+        await start('pinned', 'tokenize', { preset: 'tiny', name: 'pinned', corpus, tokenize: { splitSeed: 77 } });
+        await ui.openWorkflow('pinned');
+        await ui.untilStatus('Completed');
+        expect(await ui.page.locator('main').innerText()).toContain('0.2.0');
+        await ui.openDeployment('saeflow');
+        await ui.page.getByText('0.2.0').first().waitFor();
+        await ui.keep('ui-builds', { bottomOf: ui.page.getByRole('table').last() });
+      } finally {
+        newer.child.kill('SIGTERM');
+        await newer.ended;
+      }
+    },
+    limit,
+  );
+
+  // The last ones: the demo's corpus may have to be fetched, and a worker is still busy with that after the run's end.
+  it.each([
+    ['{}', 'demo'],
+    ['"tiny"', 'tiny'],
+  ])(
+    'starts %s as the preset %s on the demo’s corpus, and cancels it',
+    async (input, preset) => {
+      const workflowId = `as-${preset}`;
+      await ui.start({ workflowId, type: 'pipeline', input });
+      const hash = configHash(resolveInput(preset));
+      await until(async () => (await ui.list(`SaeflowRun = "${preset}" AND SaeflowConfigHash = "${hash}"`)).includes(workflowId));
+      await ui.openWorkflow(workflowId);
+      await ui.cancel();
+      await ui.untilStatus('Canceled');
     },
     limit,
   );

@@ -10,8 +10,8 @@ import { readManifest, verifyArtifact } from '../../data/artifact.ts';
 import { openStore } from '../../data/artifactStore.ts';
 import { taskQueues, type PipelineResult } from '../../schemas/progress.ts';
 import { startWorkers, type Queue, type Workers } from '../../workers/worker.ts';
-import { stageWorkflowId, type ArtifactId, type StageName } from '../../schemas/stages.ts';
-import { pendingActivities, stageWorkflowOf, until } from '../workflows/fixtures.ts';
+import { stageWorkflowId, type ArtifactId } from '../../schemas/stages.ts';
+import { untilSaving } from '../workflows/fixtures.ts';
 import { startTemporal } from '../workflows/temporalEnvironment.ts';
 import { writeSmallCorpus } from './smallCorpus.ts';
 
@@ -60,12 +60,6 @@ function computePids(): number[] {
   return children.filter((pid) => pid > 0 && readFileSync(`/proc/${pid}/cmdline`, 'utf8').includes('workers/compute.ts'));
 }
 
-/** Waits until an activity of a run's stage has saved a checkpoint, by its own heartbeat. */
-async function untilSaving(run: WorkflowHandle<Pipeline>, stage: StageName, activity: string): Promise<void> {
-  const workflowId = await stageWorkflowOf(run, stage);
-  await until(async () => (await pendingActivities(environment.client, workflowId)).some(({ name, heartbeat }) => name === activity && heartbeat.includes('checkpointStep')));
-}
-
 /** What the activities of an artifact's stage failed with before they succeeded. */
 async function retriesOf({ stage, key }: ArtifactId): Promise<string[]> {
   const { events } = await environment.client.workflow.getHandle(stageWorkflowId(stage, key)).fetchHistory();
@@ -93,9 +87,9 @@ describe('workers', () => {
       const stormy = newFolder();
       const firstWorkers = await serve(stormy);
       const broken = await start('broken');
-      await untilSaving(broken, 'trainTransformer', 'trainTransformerSegment');
+      await untilSaving(environment.client, broken, 'trainTransformer', 'trainTransformerSegment');
       for (const pid of computePids()) process.kill(pid, 'SIGKILL');
-      await untilSaving(broken, 'trainSae', 'trainSaeSegment');
+      await untilSaving(environment.client, broken, 'trainSae', 'trainSaeSegment');
       await firstWorkers.stop();
       expect(computePids()).toEqual([]);
       const secondWorkers = await serve(stormy);

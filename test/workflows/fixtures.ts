@@ -82,6 +82,12 @@ export async function pendingActivities(client: Client, workflowId: string): Pro
   }));
 }
 
+/** Waits until an activity of a run's stage has saved a checkpoint, by its own heartbeat. */
+export async function untilSaving(client: Client, run: WorkflowHandle, stage: StageName, activity: string): Promise<void> {
+  const workflowId = await stageWorkflowOf(run, stage);
+  await until(async () => (await pendingActivities(client, workflowId)).some(({ name, heartbeat }) => name === activity && heartbeat.includes('checkpointStep')));
+}
+
 /** Workflows of a type, newest first, as the list view has them. */
 export async function listed(client: Client, query: string): Promise<{ workflowId: string; runId: string; status: string; historyLength: number }[]> {
   const found = [];

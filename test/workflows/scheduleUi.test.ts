@@ -5,14 +5,13 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Client, Connection, ScheduleOverlapPolicy } from '@temporalio/client';
 import { DefaultLogger, NativeConnection, Runtime } from '@temporalio/worker';
-import { chromium, type Browser } from 'playwright-core';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { createSchedule, describeSchedule, recentRuns } from '../../cli/schedules.ts';
 import { resolveInput } from '../../presets/resolve.ts';
-import { setUpBrowser } from '../../setup/browser.ts';
 import { cacheDirectory } from '../../setup/cache.ts';
 import { resolveTemporal } from '../../setup/temporal.ts';
 import { startTemporalServer, type TemporalServer } from '../../workers/temporalServer.ts';
+import { TemporalUi } from '../e2e/temporalUi.ts';
 import { until } from './fixtures.ts';
 import { withWorkers } from './testWorkers.ts';
 import { World } from './world.ts';
@@ -22,7 +21,7 @@ const name = 'nightly';
 
 let folder: string;
 let server: TemporalServer;
-let browser: Browser;
+let ui: TemporalUi;
 let client: Client;
 let nativeConnection: NativeConnection;
 
@@ -35,10 +34,10 @@ beforeAll(async () => {
   server = await startTemporalServer({ executable: temporal.path, stateDir: folder });
   client = new Client({ connection: await Connection.connect({ address: server.address }) });
   nativeConnection = await NativeConnection.connect({ address: server.address });
-  browser = await chromium.launch({ executablePath: await setUpBrowser(), args: ['--no-sandbox', '--disable-gpu', '--headless=new', '--disable-background-networking', '--no-first-run', '--disable-component-update', '--disable-sync'] });
+  ui = await TemporalUi.open(server.uiUrl);
 }, limit);
 afterAll(async () => {
-  await browser?.close();
+  await ui?.close();
   await nativeConnection?.close();
   await client?.connection.close();
   await server?.stop();
@@ -51,8 +50,7 @@ it(
     withWorkers({ nativeConnection, namespace: 'default' }, new World(), async () => {
       const config = resolveInput({ preset: 'tiny', name });
       await createSchedule(client, { name, config, times: { cronExpressions: ['0 3 1 1 *'], timezone: 'Europe/Berlin' }, overlap: ScheduleOverlapPolicy.SKIP, catchUpMs: 60_000, pauseOnFailure: true, paused: false });
-      const page = await browser.newPage({ viewport: { width: 1440, height: 900 } });
-      page.setDefaultTimeout(60_000);
+      const { page } = ui;
       await page.goto(`${server.uiUrl}/namespaces/default/schedules`);
       await page.getByRole('link', { name }).first().click();
 
@@ -68,6 +66,8 @@ it(
 
       await page.goto(`${server.uiUrl}/namespaces/default/schedules/${name}`);
       const isPaused = (paused: boolean) => until(async () => ((await describeSchedule(client, name)).state.paused === paused ? { paused } : undefined));
+      await page.getByRole('button', { name: 'Pause', exact: true }).first().waitFor();
+      await ui.keep('ui-schedule');
       await page.getByRole('button', { name: 'Pause', exact: true }).first().click();
       await page.locator('#pause-reason').fill('holidays');
       await page.getByRole('dialog').getByRole('button', { name: 'Pause', exact: true }).click();
@@ -77,7 +77,6 @@ it(
       await page.getByRole('dialog').getByRole('textbox').fill('back');
       await page.getByRole('dialog').getByRole('button', { name: 'Unpause', exact: true }).click();
       await isPaused(false);
-      await page.close();
     }),
   limit,
 );

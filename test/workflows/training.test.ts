@@ -4,8 +4,10 @@ import type { WorkflowFailedError } from '@temporalio/client';
 import type { TestWorkflowEnvironment } from '@temporalio/testing';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { specKey } from '../../data/artifact.ts';
+import type { StagesResult } from '../../schemas/progress.ts';
 import { pauseSignal, resumeSignal } from '../../workflows/messages.ts';
-import { activityResults, freshSpec, idOf, listed, startStage, until, untilState } from './fixtures.ts';
+import { stageWorkflowId } from '../../schemas/stages.ts';
+import { activityResults, freshRun, freshSpec, idOf, listed, startStage, until, untilState } from './fixtures.ts';
 import { startTemporal } from './temporalEnvironment.ts';
 import { withWorkers } from './testWorkers.ts';
 import { World } from './world.ts';
@@ -99,9 +101,20 @@ describe('a training stage', () => {
 });
 
 describe('a stage started alone', () => {
+  it('with a configuration makes the stages before it too, as child workflows, and none after it', () =>
+    run(async () => {
+      const handle = await environment.client.workflow.start<(input: unknown) => Promise<StagesResult>>('sampleActivations', { workflowId: 'as-far-as-activations', taskQueue: 'saeflow', args: [freshRun('as-far')] });
+      const { stages, ...rest } = await handle.result();
+      expect(rest).toMatchObject({ run: 'as-far', configHash: expect.stringMatching(/^[0-9a-f]{64}$/) as string });
+      expect(stages.map(({ artifact, cached }) => [artifact.stage, cached])).toEqual(['tokenize', 'trainTransformer', 'sampleActivations'].map((stage) => [stage, false]));
+      expect(await handle.query('progress')).toMatchObject({ run: 'as-far', stages: stages.map(({ artifact: { stage, key } }) => ({ stage, key, state: 'done', workflowId: stageWorkflowId(stage, key) })) });
+      expect(world.log.some((entry) => /Sae|Features/.test(entry))).toBe(false);
+    }));
+
   it.each([
     ['another stage', (spec: object) => ({ spec }), 'spec.stage: this is the workflow tokenize (got trainSae): start the workflow trainSae'],
-    ['nonsense', () => 'go', 'expected object, received string'],
+    ['nonsense', () => 'go', 'preset: no preset is called "go"'],
+    ['a wrong configuration', () => ({ preset: 'tiny', seed: -1 }), 'seed: Too small: expected number to be >=0 (got -1)'],
     ['wrong settings', (spec: object) => ({ spec, execution: { concurrency: 0, onShardFailure: 'shrug' } }), 'execution.concurrency: Too small: expected number to be >0\nexecution.onShardFailure: Invalid option'],
   ])('refuses %s at once, naming what is wrong', (_what, inputOf, message) =>
     run(async () => {
