@@ -36,7 +36,8 @@ export async function labelBatch(store: ArtifactStore, { job, dashboard, feature
       }
     }
   };
-  await Promise.all(Array.from({ length: config.concurrency }, work));
+  const ended = await Promise.allSettled(Array.from({ length: config.concurrency }, work));
   if (labels.length > 0) await addLabels(store, dashboard, { model: config.model, labels });
+  for (const one of ended) if (one.status === 'rejected') throw one.reason;
   return { labelled: labels.length, skipped, spent: answers.spent, budgetReached };
 }
