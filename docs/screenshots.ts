@@ -31,7 +31,7 @@ try {
 }
 
 async function shootDashboard(page: Page): Promise<void> {
-  const index = featureIndex.parse(JSON.parse(Buffer.from(await openStore(site).get('data/index.json')).toString()));
+  const index = featureIndex.parse(JSON.parse(Buffer.from(await openStore(uri).get(`${sitePath(report)}/data/index.json`)).toString()));
   const views: [string, string][] = [['index', '#/'], ['run', '#/run']];
   for (const lang of languages) {
     const pure = index.topLang.flatMap((top, feature) => (top === lang && index.topLangShare[feature] === 1 ? [feature] : []));
