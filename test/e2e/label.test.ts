@@ -57,4 +57,4 @@ it('a killed worker’s answers are kept: nothing is asked twice, and the key is
   const before = chat.asked.length;
   expect((await runCli(folder, [...args, '--again'], {})).stdout).toContain('4 labelled');
   expect(chat.asked).toHaveLength(before);
-}, 240_000);
+}, 480_000);
