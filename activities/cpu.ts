@@ -8,6 +8,7 @@ import type { FinishedRun } from '../data/report.ts';
 import { resolveTokenizer } from '../data/tokenizerFile.ts';
 import { changes, comparedKeys, type ComparedKeys, type PreviousRun, type SaeComparison } from '../schemas/comparison.ts';
 import { corpusConfig, pipelineConfig, tokenizeConfig, type CorpusConfig, type PipelineConfig, type TokenizeConfig } from '../schemas/config.ts';
+import { labelBatchInput, type LabelBatchInput, type LabelBatchResult } from '../schemas/labels.ts';
 import { stageResult, type StagePlan } from '../schemas/progress.ts';
 import type { ArtifactRef } from '../schemas/artifact.ts';
 import { stageSpec, type StageSpec } from '../schemas/stages.ts';
@@ -16,6 +17,7 @@ import { compareSaes, previousRunInput, type PreviousRunInput } from './comparis
 import { commitInput, commitStage, type CommitInput } from './commitStage.ts';
 import type { ActivityDeps } from './deps.ts';
 import { withFailures } from './failures.ts';
+import { labelBatch } from './labelBatch.ts';
 import { publishRun } from './publishRun.ts';
 import { resolveCorpus, type CorpusRef } from './resolveCorpus.ts';
 import { runShardJob, shardInput, type ShardInput, type ShardSummary } from './shardJob.ts';
@@ -68,6 +70,12 @@ export function createCpuActivities(deps: ActivityDeps) {
 
     async compareSaes(input: ComparedKeys): Promise<SaeComparison> {
       return compareSaes(deps, comparedKeys.parse(input));
+    },
+
+    /** Asks an endpoint for labels of features: only on request (`saeflow label`). */
+    async labelBatch(input: LabelBatchInput): Promise<LabelBatchResult> {
+      const parsed = labelBatchInput.parse(input);
+      return whileBeating(() => labelBatch(store, parsed));
     },
 
     async publishRun(input: FinishedRun): Promise<{ reportUri: string }> {

@@ -21,7 +21,7 @@ import { bringUp, type LocalStack } from './localStack.ts';
 import { findReport, storeFolder } from './reports.ts';
 import { resultOf, startRun } from './runs.ts';
 import { Screen } from './screen.ts';
-import { keepServing, siteFolder } from './site.ts';
+import { keepServing, sitePath } from './site.ts';
 import { summarize } from './summary.ts';
 
 export interface FollowOptions {
@@ -104,17 +104,18 @@ async function finish({ run, configHash, reportUri }: PipelineResult, options: F
   // Workers elsewhere may write to a store that this machine does not see.
   if (!reportUri.startsWith(openStore(storeUri).uri)) return screen.say(`finished in ${took}; the report is ${reportUri} (name its store with --store to see it here)`);
   const { report } = await findReport(storeUri, `${run}/${configHash}`);
-  const folder = await siteFolder(storeUri, report);
+  const site = sitePath(report);
+  const place = `${storeUri}/${site}`;
   screen.say('');
   for (const line of summarize(report)) screen.say(line);
   screen.say('');
   screen.say(`finished in ${took}`);
   const open = 'open it with: npx saeflow open';
   if (stop) {
-    screen.say(`dashboard    ${folder}  (${open})`);
+    screen.say(`dashboard    ${place}  (${open})`);
     return;
   }
-  const url = await keepServing(folder, dashboardPort).catch((error: unknown) => `${folder}  (${error instanceof Error ? error.message : String(error)}; ${open})`);
+  const url = await keepServing(storeUri, site, dashboardPort).catch((error: unknown) => `${place}  (${error instanceof Error ? error.message : String(error)}; ${open})`);
   if (runUrl !== undefined) screen.say(`Temporal UI  ${runUrl}`);
   screen.say(`dashboard    ${url}`);
   screen.say('Both go on running; end them with: npx saeflow stop');

@@ -5,12 +5,15 @@ import { controlCommands } from './commands/control.ts';
 import { costCommand } from './commands/cost.ts';
 import { demoCommand } from './commands/demo.ts';
 import { doctorCommand } from './commands/doctor.ts';
+import { exportCommand } from './commands/export.ts';
 import { gcCommand } from './commands/gc.ts';
+import { labelCommand } from './commands/label.ts';
 import { lineageCommand } from './commands/lineage.ts';
 import { lsCommand } from './commands/ls.ts';
 import { openCommand } from './commands/open.ts';
 import { planCommand } from './commands/plan.ts';
 import { priorityCommand } from './commands/priority.ts';
+import { publishCommand } from './commands/publish.ts';
 import { repairCommand } from './commands/repair.ts';
 import { replayCommand } from './commands/replay.ts';
 import { reportCommand } from './commands/report.ts';
@@ -30,7 +33,7 @@ const program = new Command('saeflow')
   .showHelpAfterError('(add --help for options and examples)')
   .addHelpText('after', '\nExamples:\n  $ saeflow demo                        from nothing to a dashboard\n  $ saeflow plan --preset monosemantic  what the real thing takes\n  $ saeflow report --json               the numbers of the newest run');
 
-for (const command of [demoCommand(), runCommand(), planCommand(), statusCommand(), reportCommand(), lsCommand(), openCommand(), ...controlCommands(), priorityCommand(), scheduleCommand(), verifyCommand(), repairCommand(), gcCommand(), lineageCommand(), costCommand(), workerCommand(), buildsCommand(), replayCommand(), serverCommand(), stopCommand(), doctorCommand(), setupCommand()]) {
+for (const command of [demoCommand(), runCommand(), planCommand(), statusCommand(), reportCommand(), lsCommand(), openCommand(), publishCommand(), exportCommand(), labelCommand(), ...controlCommands(), priorityCommand(), scheduleCommand(), verifyCommand(), repairCommand(), gcCommand(), lineageCommand(), costCommand(), workerCommand(), buildsCommand(), replayCommand(), serverCommand(), stopCommand(), doctorCommand(), setupCommand()]) {
   program.addCommand(command.copyInheritedSettings(program));
 }
 program.addCommand(serveCommand(), { hidden: true });

@@ -1,57 +1,40 @@
-// Where a run's dashboard is on this machine, and a server for it that may outlive the command: pages in a browser need
-// a server, since browsers refuse to read data from file://.
-import { mkdir, writeFile } from 'node:fs/promises';
-import { dirname, join } from 'node:path';
+// Where a run's dashboard is in its store, and a server for it that may outlive the command: pages in a browser need a
+// server, since browsers refuse to read data from file://.
+import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { openStore } from '../data/artifactStore.ts';
 import { UserError } from '../schemas/errors.ts';
 import type { Report } from '../schemas/report.ts';
 import { isAlive } from '../setup/lock.ts';
 import { endProcess, logEnd, startModule } from './processes.ts';
 import { makeStateFolder, registered, unregister } from './state.ts';
-import { storeFolder } from './reports.ts';
 
 const startLimitMs = 30_000;
 const endLimitMs = 5_000;
-const copiedAtOnce = 16;
 
 /**
- * The folder of a run's dashboard: in a store that is a directory its own place, from a bucket a copy in the state folder.
+ * The path of a run's dashboard in its store.
  *
  * @param sae name of the SAE; default: the first.
  * @throws UserError when the run has no SAE of that name.
  */
-export async function siteFolder(storeUri: string, { dashboards, run }: Report, sae?: string): Promise<string> {
+export function sitePath({ dashboards, run }: Report, sae?: string): string {
   const dashboard = dashboards.find((candidate) => sae === undefined || candidate.sae === sae);
   if (dashboard === undefined) throw new UserError(`run ${run} has no SAE called "${String(sae)}"`, `Use one of: ${dashboards.map((candidate) => candidate.sae).join(', ')}.`);
-  const store = openStore(storeUri);
-  const folder = storeFolder(store);
-  if (folder !== undefined) return join(folder, dashboard.site);
-  const copy = join(makeStateFolder(), 'sites', dashboard.site);
-  const objects = await store.list(`${dashboard.site}/`);
-  for (let at = 0; at < objects.length; at += copiedAtOnce) {
-    await Promise.all(
-      objects.slice(at, at + copiedAtOnce).map(async ({ path }) => {
-        const file = join(copy, path.slice(dashboard.site.length + 1));
-        await mkdir(dirname(file), { recursive: true });
-        await writeFile(file, await store.get(path));
-      }),
-    );
-  }
-  return copy;
+  return dashboard.site;
 }
 
 /**
- * The address of a server for the folder that goes on after this command: the one that runs already, or a new one.
+ * The address of a server for the dashboard that goes on after this command: the one that runs already, or a new one.
  *
  * @throws UserError when it does not start, with the end of its log.
  */
-export async function keepServing(folder: string, port?: number): Promise<string> {
+export async function keepServing(storeUri: string, site: string, port?: number): Promise<string> {
+  const folder = `${storeUri}/${site}`;
   const running = registered('dashboard');
   if (running?.folder === folder && running.url !== undefined) return running.url;
   if (running !== undefined) await endProcess(running.pid, endLimitMs);
   const logFile = join(makeStateFolder(), 'logs', 'dashboard.log');
-  const child = startModule('cli/main.ts', ['serve', folder, ...(port === undefined ? [] : ['--port', String(port)])], { env: process.env, logFile });
+  const child = startModule('cli/main.ts', ['serve', storeUri, site, ...(port === undefined ? [] : ['--port', String(port)])], { env: process.env, logFile });
   const deadline = Date.now() + startLimitMs;
   while (child.pid !== undefined && isAlive(child.pid) && child.exitCode === null && Date.now() < deadline) {
     const now = registered('dashboard');

@@ -1,12 +1,12 @@
 // A small static server for `saeflow open` and the tests: browsers refuse fetch() on file://, so the site needs some
 // host. It binds to 127.0.0.1 only and answers only requests addressed to this machine, since pages show corpus text.
-import { createReadStream } from 'node:fs';
-import { realpath, stat } from 'node:fs/promises';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { extname, join, sep } from 'node:path';
+import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { UserError } from '../schemas/errors.ts';
+import { mimeType } from './mimeTypes.ts';
+import { folderSource, type SiteFile, type SiteSource } from './siteSource.ts';
 
 export interface SiteServer {
   /** Ends with a slash, such as `http://127.0.0.1:40123/`. */
@@ -15,38 +15,25 @@ export interface SiteServer {
   close(): Promise<void>;
 }
 
-const mimeTypes: Record<string, string> = {
-  '.html': 'text/html; charset=utf-8',
-  '.js': 'text/javascript; charset=utf-8',
-  '.css': 'text/css; charset=utf-8',
-  '.json': 'application/json; charset=utf-8',
-  '.jsonl': 'application/x-ndjson; charset=utf-8',
-  '.txt': 'text/plain; charset=utf-8',
-  '.svg': 'image/svg+xml',
-  '.png': 'image/png',
-  '.wasm': 'application/wasm',
-};
-
 /** Names by which a browser on this machine may call the server; others are DNS rebinding. */
 const localNames = new Set(['127.0.0.1', 'localhost', '[::1]']);
 
 /**
- * Serves a dashboard's folder on 127.0.0.1.
+ * Serves a dashboard on 127.0.0.1, whole files or the ranges a browser asks for.
  *
- * @param folder the site folder, holding index.html and data/.
+ * @param site its folder, holding index.html and data/, or where else its files come from.
  * @param options.port default: a free port.
- * @throws UserError when the folder holds no index.html or the port is taken.
+ * @throws UserError when there is no index.html or the port is taken.
  * @example
  * const site = await serveSite('.saeflow/site'); console.log(site.url); await site.close();
  */
-export async function serveSite(folder: string, options: { port?: number } = {}): Promise<SiteServer> {
-  const index = await stat(join(folder, 'index.html')).catch(() => undefined);
-  if (index?.isFile() !== true) {
-    throw new UserError(`${folder}: no index.html, so this is not a dashboard`, 'Give the folder that the exportDashboard stage wrote (`saeflow status` names it).');
+export async function serveSite(site: string | SiteSource, options: { port?: number } = {}): Promise<SiteServer> {
+  const source = typeof site === 'string' ? await folderSource(site).catch(() => undefined) : site;
+  if ((await source?.find('index.html')) === undefined) {
+    throw new UserError(`${typeof site === 'string' ? site : 'the store'}: no index.html, so this is not a dashboard`, 'Give the folder that the exportDashboard stage wrote (`saeflow status` names it).');
   }
-  const root = await realpath(folder);
   const server = createServer((request, response) => {
-    answer(root, request, response).catch(() => response.destroy());
+    answer(source!, request, response).catch(() => response.destroy());
   });
   await new Promise<void>((resolve, reject) => {
     server.once('error', (error: NodeJS.ErrnoException) => {
@@ -66,35 +53,54 @@ export async function serveSite(folder: string, options: { port?: number } = {})
   };
 }
 
-async function answer(root: string, request: IncomingMessage, response: ServerResponse): Promise<void> {
+async function answer(source: SiteSource, request: IncomingMessage, response: ServerResponse): Promise<void> {
   if (!localNames.has((request.headers.host ?? '').replace(/:\d+$/, ''))) return refuse(response, 421, 'Misdirected request');
   if (request.method !== 'GET' && request.method !== 'HEAD') return refuse(response, 405, 'Method not allowed');
-  const file = await findFile(root, request.url ?? '/');
-  if (file === undefined) return refuse(response, 404, 'Not found');
-  response.writeHead(200, {
-    'content-type': mimeTypes[extname(file.path)] ?? 'application/octet-stream',
-    'content-length': file.bytes,
-    'cache-control': 'no-cache',
-    'x-content-type-options': 'nosniff',
-  });
-  if (request.method === 'HEAD') {
-    response.end();
+  const name = nameIn(request.url ?? '/');
+  const file = name === undefined ? undefined : await source.find(name);
+  if (name === undefined || file === undefined) return refuse(response, 404, 'Not found');
+  const tag = `"${file.version}"`;
+  const headers = { 'content-type': mimeType(name), etag: tag, 'accept-ranges': 'bytes', 'cache-control': 'no-cache', 'x-content-type-options': 'nosniff' };
+  if (matches(request.headers['if-none-match'], tag)) {
+    response.writeHead(304, headers).end();
     return;
   }
-  await pipeline(createReadStream(file.path), response);
+  const range = rangeOf(request, tag, file);
+  if (range === 'unsatisfiable') {
+    response.writeHead(416, { ...headers, 'content-range': `bytes */${file.bytes}` }).end();
+    return;
+  }
+  const { start, length } = range ?? { start: 0, length: file.bytes };
+  if (range === undefined) response.writeHead(200, { ...headers, 'content-length': length });
+  else response.writeHead(206, { ...headers, 'content-length': length, 'content-range': `bytes ${start}-${start + length - 1}/${file.bytes}` });
+  if (request.method === 'HEAD') response.end();
+  else await pipeline(Readable.from(file.read(start, length), { objectMode: false }), response);
 }
 
-/** The file a request names, if it lies inside the folder: checked after symbolic links and `..` are resolved. */
-async function findFile(root: string, url: string): Promise<{ path: string; bytes: number } | undefined> {
+/** The file a request names, '' and folders meaning their index.html; undefined for what is no name. */
+function nameIn(url: string): string | undefined {
   try {
-    const name = decodeURIComponent(url.split(/[?#]/, 1)[0] ?? '/');
-    const path = await realpath(join(root, name.endsWith('/') ? `${name}index.html` : name));
-    if (!path.startsWith(root + sep)) return undefined;
-    const found = await stat(path);
-    return found.isFile() ? { path, bytes: found.size } : undefined;
+    const name = decodeURIComponent(url.split(/[?#]/, 1)[0] ?? '/').replace(/^\/+/, '');
+    return name === '' || name.endsWith('/') ? `${name}index.html` : name;
   } catch {
     return undefined;
   }
+}
+
+function matches(header: string | undefined, tag: string): boolean {
+  return header !== undefined && header.split(',').some((one) => one.trim() === '*' || one.trim().replace(/^W\//, '') === tag);
+}
+
+/** The one range asked for; undefined where the whole file is to be sent: none asked for, several, or of another version. */
+function rangeOf({ headers, method }: IncomingMessage, tag: string, { bytes }: SiteFile): { start: number; length: number } | 'unsatisfiable' | undefined {
+  const match = /^bytes=(\d*)-(\d*)$/.exec(headers.range?.trim() ?? '');
+  if (match === null || method !== 'GET' || (headers['if-range'] !== undefined && headers['if-range'] !== tag)) return undefined;
+  const [first, last] = [match[1]!, match[2]!];
+  if (first === '' && last === '') return undefined;
+  const start = first === '' ? Math.max(0, bytes - Number(last)) : Number(first);
+  const end = first === '' || last === '' ? bytes : Math.min(bytes, Number(last) + 1);
+  if (first !== '' && last !== '' && Number(last) < start) return undefined;
+  return start >= end ? 'unsatisfiable' : { start, length: end - start };
 }
 
 function refuse(response: ServerResponse, status: number, reason: string): void {

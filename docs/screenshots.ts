@@ -11,9 +11,10 @@ import { chromium, type Page } from 'playwright-core';
 import { openStore } from '../data/artifactStore.ts';
 import { findReport } from '../cli/reports.ts';
 import { requireTemporal, workflowUrl } from '../cli/connection.ts';
-import { siteFolder } from '../cli/site.ts';
+import { sitePath } from '../cli/site.ts';
 import { storeUri } from '../cli/state.ts';
 import { serveSite } from '../dashboard/serve.ts';
+import { storeSource } from '../dashboard/storeSource.ts';
 import { featureIndex } from '../schemas/dashboard.ts';
 import { findBrowser } from '../setup/browser.ts';
 
@@ -23,8 +24,7 @@ const languages = ['de', 'ja'];
 await mkdir(folder, { recursive: true });
 const uri = storeUri();
 const { report } = await findReport(uri);
-const site = await siteFolder(uri, report);
-const server = await serveSite(site);
+const server = await serveSite(storeSource(openStore(uri), sitePath(report)));
 const browser = await chromium.launch({ executablePath: findBrowser(), args: ['--no-sandbox', '--disable-gpu', '--headless=new', '--no-first-run', '--disable-background-networking', '--disable-component-update', '--disable-sync'] });
 try {
   const page = await browser.newPage({ viewport: { width: 1440, height: 900 }, deviceScaleFactor: 1 });
@@ -37,7 +37,7 @@ try {
 process.exitCode = await shootTemporalUi();
 
 async function shootDashboard(page: Page): Promise<void> {
-  const index = featureIndex.parse(JSON.parse(Buffer.from(await openStore(site).get('data/index.json')).toString()));
+  const index = featureIndex.parse(JSON.parse(Buffer.from(await openStore(uri).get(`${sitePath(report)}/data/index.json`)).toString()));
   const views: [string, string][] = [['index', '#/'], ['run', '#/run']];
   for (const lang of languages) {
     const pure = index.topLang.flatMap((top, feature) => (top === lang && index.topLangShare[feature] === 1 ? [feature] : []));

@@ -16,6 +16,7 @@ export const scan = {
   publishRun: proxyActivities<Pick<CpuActivities, 'publishRun'>>({ ...policies.scan, summary: 'write the report and the pages' }).publishRun,
 };
 export const comparisons = proxyActivities<Pick<CpuActivities, 'findPreviousRun' | 'compareSaes'>>(policies.comparison);
+export const labels = proxyActivities<Pick<CpuActivities, 'labelBatch'>>({ ...policies.labels, summary: 'ask for labels' });
 export const training = proxyActivities<Pick<GpuActivities, 'trainTransformerSegment' | 'initialiseSae' | 'trainSaeSegment' | 'resampleSae'>>(policies.segment);
 export const cpuShards = proxyActivities<Pick<CpuActivities, 'tokenizeShard'>>(policies.cpuShard);
 export const gpuShards = proxyActivities<Pick<GpuActivities, 'sampleShard' | 'readFeaturesShard' | 'writeFeaturesBlock' | 'mapFeatures' | 'writeTexts'>>(policies.gpuShard);

@@ -1,5 +1,6 @@
 // All workflow types, as Temporal's bundler wants them: one module whose exports are the types' names.
 export { exportDashboard } from './exportDashboard.ts';
+export { labelFeatures } from './labelFeatures.ts';
 export { pipeline } from './pipeline.ts';
 export { sampleActivations } from './sampleActivations.ts';
 export { shardPartition } from './shardPartition.ts';

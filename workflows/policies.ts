@@ -32,6 +32,13 @@ export const policies = {
     heartbeatTimeout,
     retry: { ...backoff, maximumAttempts: 3 },
   },
+  /** Questions to an endpoint at its pace; what was answered is never asked again. */
+  labels: {
+    taskQueue: taskQueues.cpu,
+    startToCloseTimeout: '12 hours',
+    heartbeatTimeout,
+    retry: { ...backoff, maximumAttempts: 20 },
+  },
   /** One shard; attempts come from execution.shardAttempts, after which it is parked. */
   cpuShard: { taskQueue: taskQueues.cpu, startToCloseTimeout: '6 hours', heartbeatTimeout, retry: backoff },
   gpuShard: { taskQueue: taskQueues.gpu, startToCloseTimeout: '6 hours', heartbeatTimeout, retry: backoff },

@@ -1,9 +1,11 @@
 // `saeflow open`: a run's dashboard in the browser, for as long as the command runs.
 import { Command } from 'commander';
+import { openStore } from '../../data/artifactStore.ts';
 import { serveSite } from '../../dashboard/serve.ts';
+import { storeSource } from '../../dashboard/storeSource.ts';
 import { Interrupt } from '../interrupt.ts';
 import { findReport } from '../reports.ts';
-import { siteFolder } from '../site.ts';
+import { sitePath } from '../site.ts';
 import { storeUri } from '../state.ts';
 import { addExamples, addStoreOption, toPort } from './options.ts';
 
@@ -18,10 +20,10 @@ export function openCommand(): Command {
   return command.action(async (run: string | undefined, options: { sae?: string; port?: number; store?: string }) => {
     const uri = storeUri(options.store);
     const { report } = await findReport(uri, run);
-    const folder = await siteFolder(uri, report, options.sae);
+    const site = sitePath(report, options.sae);
     const interrupt = new Interrupt();
-    const server = await serveSite(folder, options.port === undefined ? {} : { port: options.port });
-    console.log(`dashboard of ${report.run}: ${server.url}\n(${folder}; Ctrl-C ends)`);
+    const server = await serveSite(storeSource(openStore(uri), site), options.port === undefined ? {} : { port: options.port });
+    console.log(`dashboard of ${report.run}: ${server.url}\n(${uri}/${site}; Ctrl-C ends)`);
     await interrupt.raised;
     await server.close();
     interrupt.release();

@@ -5,6 +5,8 @@ import { hostname } from 'node:os';
 import { join } from 'node:path';
 import type { WorkflowHandle } from '@temporalio/client';
 import type { TestWorkflowEnvironment } from '@temporalio/testing';
+import { startLabels } from '../../cli/labelRuns.ts';
+import { labelConfig } from '../../schemas/labels.ts';
 import { taskQueues } from '../../schemas/progress.ts';
 import { formatHistory } from '../../workers/historyJson.ts';
 import { pauseSignal, resumeSignal, retryFailedShardsUpdate } from '../../workflows/messages.ts';
@@ -56,6 +58,16 @@ try {
     await save('tokenize-parked', handle);
     await save('shardPartition', client.workflow.getHandle(`${idOf(spec)}/tokenizeShard-0`));
     await save('shardPartition-retry', client.workflow.getHandle(`${idOf(spec)}/tokenizeShard-retry-1-0`));
+  });
+
+  // Labels in two batches, the second at the end of the budget.
+  await record(async (world) => {
+    world.labelRequests = 60;
+    const config = labelConfig.parse({ endpoint: 'http://127.0.0.1:9/v1', model: 'm' });
+    const input = { dashboard: 'a'.repeat(64), features: Array.from({ length: 40 }, (_, feature) => feature), config };
+    const handle = client.workflow.getHandle(await startLabels(client, input));
+    await handle.result();
+    await save('labelFeatures', handle);
   });
 
   // A pause in the middle of a segment.

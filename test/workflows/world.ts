@@ -13,6 +13,7 @@ import { specKey } from '../../data/artifact.ts';
 import type { ComparedKeys, PreviousRun, SaeComparison } from '../../schemas/comparison.ts';
 import type { ArtifactRef } from '../../schemas/artifact.ts';
 import type { CorpusConfig, PipelineConfig, TokenizeConfig } from '../../schemas/config.ts';
+import type { LabelBatchInput } from '../../schemas/labels.ts';
 import type { StagePlan } from '../../schemas/progress.ts';
 import type { ArtifactId, StageSpec } from '../../schemas/stages.ts';
 
@@ -36,6 +37,8 @@ export class World {
   private readonly store = new Map<string, ArtifactRef>();
   /** Steps done, by artifact key: the checkpoints. */
   private readonly steps = new Map<string, number>();
+  /** The budget of labels. */
+  labelRequests = Infinity;
   inFlight = 0;
   mostInFlight = 0;
 
@@ -55,6 +58,11 @@ export class World {
       commitStage: async (input: CommitInput) => this.commit(input),
       findPreviousRun: async ({ run }: { run: string }) => this.previous(run),
       compareSaes: async (keys: ComparedKeys) => this.compare(keys),
+      labelBatch: async ({ features, spent }: LabelBatchInput) => {
+        this.log.push(`labelBatch ${features.join(',')}`);
+        const requests = spent.requests + 3 * features.length;
+        return { labelled: features.length, skipped: 0, spent: { ...spent, requests }, budgetReached: requests >= this.labelRequests };
+      },
       publishRun: async (finished: FinishedRun) => {
         this.published.push(finished);
         return { reportUri: `memory/${finished.run}.json` };
