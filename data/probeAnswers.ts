@@ -1,7 +1,7 @@
 // From features' scores to the best answers of each probe, block by block, and to probes.json. Blocks keep as many answers
 // as are shown, so the best of all blocks are among them.
 import { z } from 'zod';
-import { probeAnswer, probesPage, type ProbesPage } from '../schemas/dashboard.ts';
+import { probeAnswer, probesPage, type ProbeAnswer, type ProbesPage } from '../schemas/dashboard.ts';
 import type { Probe } from '../schemas/probes.ts';
 import { rounded } from './featurePages.ts';
 import type { ProbeScores, ScoredAnswer } from './probeScores.ts';
@@ -54,16 +54,16 @@ export function probesPageOf(probes: readonly Probe[], blocks: BlockAnswers[]): 
       keepBest(answers);
       answers.sort((a, b) => b.f1 - a.f1 || a.feature - b.feature);
       const { support, enough } = blocks[0]![probe]!;
-      return { name, description, support, enough, answers: answers.map(({ chosenF1: _chosenOn, feature, ...scores }) => ({ feature, ...roundedAll(scores) })) };
+      return { name, description, support, enough, answers: answers.map(shown) };
     }),
   );
+}
+
+function shown({ feature, threshold, f1, precision, recall, auroc, precisionTop20 }: BlockAnswers[number]['answers'][number]): ProbeAnswer {
+  return { feature, threshold: rounded(threshold), f1: rounded(f1), precision: rounded(precision), recall: rounded(recall), auroc: rounded(auroc), precisionTop20: rounded(precisionTop20) };
 }
 
 function keepBest(answers: BlockAnswers[number]['answers']): void {
   answers.sort((a, b) => b.chosenF1 - a.chosenF1 || a.feature - b.feature);
   answers.splice(answersShown);
-}
-
-function roundedAll<Scores extends Record<string, number>>(scores: Scores): Scores {
-  return Object.fromEntries(Object.entries(scores).map(([name, value]) => [name, rounded(value)])) as Scores;
 }

@@ -58,7 +58,7 @@ describe('specKey', () => {
     ['trainTransformer', '6777cbd6798aed18db9a1f165ff625eb7d5b1f8496b549cad6563b3d7a14bc6f'],
     ['sampleActivations', 'fd765b91a0de69023438e9d8df46982ef3a38cd045be1bfa7b7789e1746a131f'],
     ['trainSae', '8e4507c4fb48343a3727d0e1f16d692ba95094abd9ab0a1b7d421340a42dabac'],
-    ['exportDashboard', '3955d40d962027b0993b93dc0e388db59d9ccd2d76fb74ce73fd94c59e84fdfd'],
+    ['exportDashboard', '52726635fbfe7a1a0d58abf8be61a7393d0ae3e2c0dfa42df6ff894c8c382216'],
   ])('of %s is the one that stores hold', (stage, key) => {
     expect(specKey(specs[stage])).toBe(key);
   });

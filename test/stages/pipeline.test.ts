@@ -65,9 +65,7 @@ describe('an unbroken run', () => {
     // 4,096 tokens are too few documents for any probe, and the report says so
     expect(report.sae.probes.map(({ name }) => name)).toEqual(config.dashboard.probes.map(({ name }) => name));
     expect(report.sae.probes.some(({ enough }) => enough)).toBe(false);
-    const french = report.sae.probes.find(({ name }) => name === 'French')!;
-    expect(french.support).toBeGreaterThan(0);
-    expect(french.f1).toBeGreaterThan(0);
+    expect(report.sae.probes.some(({ support, f1, feature }) => support > 0 && f1 > 0 && feature >= 0)).toBe(true);
     expect(report.sae.probes.find(({ name }) => name === 'Hebrew')).toMatchObject({ feature: -1, support: 0 });
     expect(report.coverage).toEqual({ once: 512 * 16, moreThanOnce: 0, never: report.tokens.train - 512 * 16 });
   });
