@@ -38,7 +38,7 @@ process.exitCode = await shootTemporalUi();
 
 async function shootDashboard(page: Page): Promise<void> {
   const index = featureIndex.parse(JSON.parse(Buffer.from(await openStore(uri).get(`${sitePath(report)}/data/index.json`)).toString()));
-  const views: [string, string][] = [['index', '#/'], ['run', '#/run']];
+  const views: [string, string][] = [['index', '#/'], ['run', '#/run'], ['map', '#/map'], ['probes', '#/probes'], ['texts', '#/texts'], ['own', '#/own']];
   for (const lang of languages) {
     const pure = index.topLang.flatMap((top, feature) => (top === lang && index.topLangShare[feature] === 1 ? [feature] : []));
     const feature = pure.sort((a, b) => index.density[b]! - index.density[a]!)[0];

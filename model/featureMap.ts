@@ -2,7 +2,7 @@
 // together. The neighbours are exact, by matrix products; only the layout itself is UMAP's.
 import * as tf from '@tensorflow/tfjs-core';
 import { UMAP } from 'umap-js';
-import { RandomStream } from '../schemas/random.ts';
+import type { RandomStream } from '../schemas/random.ts';
 import { matMul } from './kernels.ts';
 
 export interface Layout {

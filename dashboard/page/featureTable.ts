@@ -7,6 +7,7 @@ import { formatDensity, formatNumber, formatShare, formatSignedShare } from './f
 import type { IndexTable } from './packedColumns.ts';
 import { featureHref } from './router.ts';
 import { tokenChip, type TokenLabels } from './tokenLabels.ts';
+import { visibleText } from './tokens.ts';
 
 export interface FeatureTableOptions {
   index: IndexTable;
@@ -59,7 +60,7 @@ export function featureTable({ index, labels, texts, densityFloor, onSort }: Fea
     el(
       'th',
       { scope: 'col', class: `col-${key}${numeric ? ' numeric' : ''}` },
-      el('button', { type: 'button', onclick: () => onSort(key), 'aria-label': label }, el('span', { class: 'long' }, label), el('span', { class: 'short' }, short)),
+      el('button', { type: 'button', onclick: () => onSort(key) }, el('span', { class: 'long' }, label), el('span', { class: 'short' }, short)),
     ),
   );
   const before = spacer();
@@ -147,12 +148,12 @@ export function featureTable({ index, labels, texts, densityFloor, onSort }: Fea
 
   /** What is known of a feature in words, beside its top token: the reader's own comment before an automatic label. */
   function about(feature: number): Child {
-    const text = texts.note(feature)?.comment || texts.label(feature);
+    const text = visibleText(texts.note(feature)?.comment || texts.label(feature));
     return text !== '' && el('span', { class: 'about', title: text }, ` ${text}`);
   }
 
   function probe(feature: number): Child {
-    const name = texts.probe(index, feature);
+    const name = visibleText(texts.probe(index, feature));
     return name === '' ? '–' : el('span', {}, name, ' ', el('span', { class: 'note' }, `F1 ${(index.probeF1?.[feature] ?? 0).toFixed(2)}`));
   }
 

@@ -12,6 +12,7 @@ import { compareHref, featureHref } from './router.ts';
 import { fact } from './runStrip.ts';
 import { requireFeature } from './siteData.ts';
 import { TokenLabels } from './tokenLabels.ts';
+import { visibleText } from './tokens.ts';
 import { attachTokenInspection, scaleOf } from './tokenText.ts';
 
 /** Renders one feature. */
@@ -113,13 +114,13 @@ function wordsAbout({ feature }: FeaturePage, automatic: FeatureLabels | undefin
   return el(
     'div',
     { class: 'words' },
-    label !== undefined && el('p', {}, label.text, ' ', el('span', { class: 'hint' }, `by ${automatic?.model ?? ''}${score('Spearman', label.spearman)}${score('detection', label.detection)}`)),
+    label !== undefined && el('p', {}, visibleText(label.text), ' ', el('span', { class: 'hint' }, `by ${visibleText(automatic?.model ?? '')}${score('Spearman', label.spearman)}${score('detection', label.detection)}`)),
     answers.length > 0 &&
       el(
         'ul',
         { 'aria-label': 'Probes it answers' },
         ...answers.map(({ name, enough, rank, answer }) =>
-          el('li', {}, el('a', { href: '#/probes' }, name), ` ${rank === 0 ? 'best' : `${rank + 1}.`} · F1 ${answer.f1.toFixed(2)} · top 20 ${formatShare(answer.precisionTop20)}`, !enough && ' · too little support'),
+          el('li', {}, el('a', { href: '#/probes' }, visibleText(name)), ` ${rank === 0 ? 'best' : `${rank + 1}.`} · F1 ${answer.f1.toFixed(2)} · top 20 ${formatShare(answer.precisionTop20)}`, !enough && ' · too little support'),
         ),
       ),
   );

@@ -3,6 +3,7 @@
 import type { FeatureMap, ProbesPage } from '../../schemas/dashboard.ts';
 import { formatCount } from './format.ts';
 import type { IndexTable, LateColumn } from './packedColumns.ts';
+import { visibleText } from './tokens.ts';
 
 export type MapIndex = IndexTable & Record<LateColumn, ArrayLike<number>>;
 
@@ -22,7 +23,7 @@ const hues = [212, 28, 140, 275, 350, 60, 180, 310, 100, 245];
 export function colourings({ map, index, probes }: { map: FeatureMap; index: MapIndex; probes: ProbesPage }): Colouring[] {
   const { features } = map;
   const density = (point: number): number => Math.log10(Math.max(index.density[features[point] ?? 0] ?? 0, 1e-12));
-  const probe = (point: number): string => probes[index.probe[features[point] ?? 0] ?? -1]?.name ?? '';
+  const probe = (point: number): string => visibleText(probes[index.probe[features[point] ?? 0] ?? -1]?.name ?? '');
   const cluster = (point: number): string => ((map.cluster[point] ?? -1) < 0 ? '' : `cluster ${(map.cluster[point] ?? 0) + 1}`);
   const language = (point: number): string => index.topLang[features[point] ?? 0] ?? '';
   return [

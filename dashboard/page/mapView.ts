@@ -12,6 +12,7 @@ import { openNotes } from './notesTools.ts';
 import { featureHref } from './router.ts';
 import { isDark, onThemeChange } from './theme.ts';
 import { tokenChip, TokenLabels } from './tokenLabels.ts';
+import { visibleText } from './tokens.ts';
 import { hideTooltip, showTooltipAt } from './tooltip.ts';
 
 /** Features named in the summary of a cluster, the densest. */
@@ -71,7 +72,7 @@ export async function mapView({ data, signal, memory }: PageContext): Promise<Vi
 
   function inWords(feature: number): HTMLElement {
     const token = index.topToken[feature] ?? -1;
-    const words = [texts.note(feature)?.comment, texts.label(feature), texts.probe(index, feature), index.topLang[feature]].filter((word) => word !== undefined && word !== '');
+    const words = [texts.note(feature)?.comment, texts.label(feature), texts.probe(index, feature), index.topLang[feature]].filter((word) => word !== undefined && word !== '').map((word) => visibleText(word ?? ''));
     return el('span', {}, el('b', {}, `${feature}`), ' ', token >= 0 && tokenChip(token, labels), ` ${[...words, `density ${formatDensity(index.density[feature] ?? 0)}`].join(' · ')}`);
   }
 }
@@ -92,7 +93,7 @@ function clusterList(map: FeatureMap, index: MapIndex, labels: TokenLabels, text
   const ordered = [...clusters.entries()].sort(([a, one], [b, other]) => other.length - one.length || a - b);
   const name = (feature: number): Node => {
     const token = index.topToken[feature] ?? -1;
-    const word = texts.label(feature) || texts.probe(index, feature);
+    const word = visibleText(texts.label(feature) || texts.probe(index, feature));
     return el('li', {}, el('a', { href: featureHref(feature) }, feature), ' ', token >= 0 && tokenChip(token, labels), word !== '' && ` ${word}`);
   };
   return el(

@@ -8,6 +8,7 @@ import { formatCount, formatNumber, formatShare } from './format.ts';
 import { featureHref } from './router.ts';
 import type { SiteData } from './siteData.ts';
 import { TokenLabels } from './tokenLabels.ts';
+import { visibleText } from './tokens.ts';
 import { attachTokenInspection, scaleOf } from './tokenText.ts';
 
 type Probe = ProbesPage[number];
@@ -16,7 +17,8 @@ const examplesShown = 3;
 
 /** Renders data/probes.json. */
 export async function probesView({ data }: PageContext): Promise<View> {
-  const [probes, vocabulary] = await Promise.all([data.probes(), data.vocabulary()]);
+  const [given, vocabulary] = await Promise.all([data.probes(), data.vocabulary()]);
+  const probes = given.map((probe) => ({ ...probe, name: visibleText(probe.name), description: visibleText(probe.description) }));
   const labels = new TokenLabels(vocabulary);
   const sections = probes.map((probe, position) => probeSection(probe, `probe-${position}`, data, labels));
   const element = el(

@@ -77,6 +77,11 @@ export function visiblePieces(text: string, spaces = false): Piece[] {
   return pieces;
 }
 
+/** A text of unknown origin, such as a label, with marks as {@link visiblePieces} has them. */
+export function visibleText(text: string): string {
+  return visiblePieces(text).map((piece) => piece.text).join('');
+}
+
 function tokenBytes(id: number, vocabulary: Vocabulary): number[] | undefined {
   const token = vocabulary.tokens[id];
   return token === undefined ? undefined : Array.from(token, (character) => character.charCodeAt(0));

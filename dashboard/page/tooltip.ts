@@ -51,7 +51,8 @@ interface Box {
 export function showTooltipAt(box: Box, content: Node): void {
   anchor = undefined;
   bubble.replaceChildren(content);
-  if (!bubble.isConnected) document.body.append(bubble);
+  // inside a landmark, where a screen reader's user can get to it
+  if (!bubble.isConnected) (document.querySelector('main') ?? document.body).append(bubble);
   bubble.hidden = false;
   moveTo(box);
 }

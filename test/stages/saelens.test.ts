@@ -1,6 +1,5 @@
 // An SAE as saeflow exports it, evaluated by saeflow and by SAELens on the same held-out tokens: L0, L1, MSE, FVU, density,
 // the four losses and loss recovered (test/oracle/saelens_evaluation.py). And that runs still export what SAELens read.
-import { readFileSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -15,22 +14,19 @@ import { evaluationOf, type EvaluationSums } from '../../data/evaluation.ts';
 import { decodeSafetensors } from '../../data/safetensors.ts';
 import { decode, encode, type SaeArrays } from '../../model/sae.ts';
 import { saeTensors } from '../../model/saeTrainer.ts';
-import { activationsConfig, architectureConfig, corpusConfig, dashboardConfig, saeConfig, tokenizeConfig, transformerTrainingConfig } from '../../schemas/config.ts';
+import { saeConfig } from '../../schemas/config.ts';
 import { RandomStream } from '../../schemas/random.ts';
-import type { ArtifactId, SpecOf, StageSpec } from '../../schemas/stages.ts';
+import type { ArtifactId, SpecOf } from '../../schemas/stages.ts';
 import { runJob } from '../../stages/jobs.ts';
 import { saeState } from '../../stages/saeTraining.ts';
 import { loadBackend } from '../../workers/tensorflow.ts';
-import { putActivations, putArtifact } from './finishedArtifacts.ts';
+import { cfg, dashboardOfExport, oracleFile } from './exportedSae.ts';
+import { putActivations } from './finishedArtifacts.ts';
 
-const oracleFile = (name: string) => readFileSync(new URL(`../oracle/${name}`, import.meta.url));
 const measures = ['l0', 'l1', 'mse', 'fvu', 'lossRecovered'] as const;
 const losses = ['clean', 'reconstructed', 'zero', 'mean'] as const;
 const expectation = z.record(z.enum([...measures, ...losses]), z.number());
 const oracle = z.object({ tokens: z.int(), expected: expectation, density: z.array(z.number()) }).parse(JSON.parse(oracleFile('saelens.json').toString()));
-const cfg = z
-  .object({ d_in: z.int(), d_sae: z.int(), metadata: z.looseObject({ hook_name: z.string() }) })
-  .parse(JSON.parse(oracleFile('saelens/cfg.json').toString()));
 
 let folder: string;
 beforeAll(async () => {
@@ -69,27 +65,6 @@ describe('an exported SAE on held-out tokens', () => {
     expect(density.filter((value) => value === 0).length).toBeGreaterThan(0);
   });
 });
-
-/** The checked-in export as the artifacts of a run. */
-async function dashboardOfExport(store: ArtifactStore): Promise<ArtifactId> {
-  const given = (path: string) => ({ path, bytes: oracleFile(`saelens/${path}`) });
-  const architecture = architectureConfig.parse(JSON.parse(oracleFile('saelens/model.json').toString()));
-  const tokens = oracleFile('saelens/tokens.bin');
-  const heldOut = { path: 'shards/00000.heldOut.bin', bytes: tokens, rows: tokens.length / 2 };
-  const unknown = '0'.repeat(64);
-  const tokenize = await putArtifact(store, { stage: 'tokenize', config: { corpus: corpusConfig.parse({}), tokenize: tokenizeConfig.parse({ vocabSize: 300 }) }, inputs: { corpus: unknown } }, [heldOut], {});
-  const model: StageSpec = { stage: 'trainTransformer', config: { seed: 1, architecture, training: transformerTrainingConfig.parse({}) }, inputs: { tokenize: tokenize.key } };
-  const trainTransformer = await putArtifact(store, model, [given('model.safetensors')], {});
-  const sampled: StageSpec = { stage: 'sampleActivations', config: { seed: 1, hook: cfg.metadata.hook_name, activations: activationsConfig.parse({}) }, inputs: { tokenize: tokenize.key, trainTransformer: trainTransformer.key } };
-  const sampleActivations = await putArtifact(store, sampled, [], {});
-  const trained: StageSpec = { stage: 'trainSae', config: { seed: 1, sae: saeConfig.parse({ features: cfg.d_sae }) }, inputs: { sampleActivations: sampleActivations.key } };
-  const trainSae = await putArtifact(store, trained, [given('sae_weights.safetensors'), given('activation_mean.safetensors')], {});
-  const inputs = { tokenize: tokenize.key, trainTransformer: trainTransformer.key, sampleActivations: sampleActivations.key, trainSae: trainSae.key };
-  const spec: StageSpec = { stage: 'exportDashboard', config: { dashboard: dashboardConfig.parse({ batchWindows: 10, probes: [] }) }, inputs };
-  const id: ArtifactId = { stage: spec.stage, key: specKey(spec) };
-  await writeSpec(store, id, spec);
-  return id;
-}
 
 describe('a finished training', () => {
   let store: ArtifactStore;

@@ -1,0 +1,63 @@
+// The map of a real small SAE, made by the jobs that a dashboard is made by: all features that fired, no other, the same
+// bytes each time.
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { artifactPath, readReceipt } from '../../data/artifact.ts';
+import { openStore } from '../../data/artifactStore.ts';
+import { blockReceipt } from '../../data/dashboardSite.ts';
+import { specOf } from '../../data/inputs.ts';
+import { planStage } from '../../data/plans.ts';
+import { decodeSafetensors } from '../../data/safetensors.ts';
+import { featureMap } from '../../schemas/dashboard.ts';
+import { runJob } from '../../stages/jobs.ts';
+import { chosenFeatures } from '../../stages/mapFeatures.ts';
+import { loadBackend } from '../../workers/tensorflow.ts';
+import { cfg, dashboardOfExport } from './exportedSae.ts';
+
+let folder: string;
+beforeAll(async () => {
+  await loadBackend({});
+  folder = await mkdtemp(join(tmpdir(), 'saeflow-map-'));
+});
+afterAll(() => rm(folder, { recursive: true, force: true }));
+
+async function makeMap(name: string) {
+  const store = openStore(join(folder, name));
+  const id = await dashboardOfExport(store, { featuresPerBlock: 16 });
+  const context = { store, device: 'cpu', report: () => undefined, shouldStop: () => false };
+  const job = { artifact: id, storeUri: store.uri };
+  const { shards, blocks } = await planStage(store, await specOf(store, id, 'exportDashboard'));
+  const fired = new Set<number>();
+  for (let shard = 0; shard < shards; shard++) {
+    await runJob({ kind: 'readFeaturesShard', ...job, shard }, context);
+    const { tensors } = decodeSafetensors(await store.get(artifactPath(id, (await readReceipt(store, id, shard))!.files[0]!.path)));
+    (tensors['feature']!.data as Int32Array).forEach((feature) => fired.add(feature));
+  }
+  for (let block = 0; block < blocks; block++) await runJob({ kind: 'writeFeaturesBlock', ...job, block }, context);
+  await runJob({ kind: 'mapFeatures', ...job }, context);
+  const receipt = (await readReceipt(store, id, blockReceipt(shards, blocks)))!;
+  return { fired: [...fired].sort((a, b) => a - b), receipt, bytes: Buffer.from(await store.get(artifactPath(id, 'site/data/map.json'))), blocks };
+}
+
+test('holds every feature that fired and no other, each with its place and cluster, and is the same when made again', async () => {
+  const { fired, receipt, bytes, blocks } = await makeMap('first');
+  const map = featureMap.parse(JSON.parse(bytes.toString()));
+  expect(blocks).toBeGreaterThan(1);
+  expect(fired.length).toBeGreaterThan(4);
+  expect(fired.length).toBeLessThan(cfg.d_sae);
+  expect(map.features).toEqual(fired);
+  expect([map.x.length, map.y.length, map.cluster.length]).toEqual([fired.length, fired.length, fired.length]);
+  expect(receipt).toMatchObject({ metrics: { mapped: fired.length }, files: [{ path: 'site/data/map.json', rows: fired.length }] });
+  expect((await makeMap('second')).bytes.equals(bytes)).toBe(true);
+});
+
+test('of more features than a map can show it has the densest, in the order of their numbers', () => {
+  const densities = Array.from({ length: 20_000 }, (_, feature) => (feature % 7 === 0 ? 0 : ((feature * 7_919) % 20_000) / 20_000 + 1e-9));
+  const chosen = chosenFeatures(densities);
+  expect(chosen.length).toBe(16_384);
+  expect([...chosen].sort((a, b) => a - b)).toEqual(chosen);
+  const left = densities.filter((density, feature) => density > 0 && !chosen.includes(feature));
+  expect(Math.max(...left)).toBeLessThanOrEqual(Math.min(...chosen.map((feature) => densities[feature]!)));
+});
