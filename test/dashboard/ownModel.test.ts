@@ -11,12 +11,14 @@ import type { Backend, NextTokens, TextRead } from '../../dashboard/own/protocol
 import { fromFloat16 } from '../../data/float16.ts';
 import { decodeSafetensors, type StoredTensor } from '../../data/safetensors.ts';
 import { siteModelFiles } from '../../data/siteModel.ts';
-import { createTokenizer } from '../../data/tokenizer.ts';
+import { createTokenizer, type Tokenizer } from '../../data/tokenizer.ts';
+import { readTokenizerJson } from '../../data/tokenizerJson.ts';
 import { encode, initialSae, type SaeParameters } from '../../model/sae.ts';
 import { initialParameters, Transformer, type Tap, type Tensors } from '../../model/transformer.ts';
-import { architectureConfig, tokenizeConfig } from '../../schemas/config.ts';
+import { architectureConfig, paddedVocabSize, tokenizeConfig } from '../../schemas/config.ts';
 import { siteModel } from '../../schemas/dashboard.ts';
 import { setUpBrowser } from '../../setup/browser.ts';
+import { smallTokenizer } from '../data/tokenizerFixtures.ts';
 import { askWorker } from './ownWorker.ts';
 import { writeOwnSite } from './ownSite.ts';
 import { serveStrictly, type StrictServer } from './strictServer.ts';
@@ -38,7 +40,7 @@ const hostile = [
 
 interface Site {
   folder: string;
-  vocabSize: number;
+  tokenizer: Tokenizer;
   server: StrictServer;
   page: Page;
 }
@@ -47,6 +49,7 @@ let folder: string;
 let browser: Browser;
 let trained: Site;
 let real: Site;
+let imported: Site;
 let cleanUp: () => Promise<void>;
 
 beforeAll(async () => {
@@ -55,35 +58,37 @@ beforeAll(async () => {
   const { inputs } = await writeOwnSite(tiny);
   cleanUp = () => inputs.remove();
   browser = await chromium.launch({ executablePath: await setUpBrowser(), args: launchArguments });
-  trained = await serve(tiny, inputs.config.tokenize.vocabSize);
-  real = await serve(await writeRealShapes(join(folder, 'real'), tiny), 8192);
+  trained = await serve(tiny, createTokenizer(inputs.config.tokenize.vocabSize));
+  real = await serve(await writeDrawnModel(join(folder, 'real'), tiny, createTokenizer(8192)), createTokenizer(8192));
+  const json = JSON.stringify(smallTokenizer());
+  const tokenizer = readTokenizerJson(json, '<|endoftext|>', 'tokenizerSmall.json');
+  imported = await serve(await writeDrawnModel(join(folder, 'imported'), tiny, tokenizer, Buffer.from(json)), tokenizer);
 });
 afterAll(async () => {
   await browser.close();
-  for (const site of [trained, real]) await site.server.close();
+  for (const site of [trained, real, imported]) await site.server.close();
   await rm(folder, { recursive: true, force: true });
   await cleanUp();
 });
 
-async function serve(siteFolder: string, vocabSize: number): Promise<Site> {
+async function serve(siteFolder: string, tokenizer: Tokenizer): Promise<Site> {
   const server = await serveStrictly(siteFolder);
   const page = await browser.newPage();
   await page.goto(`${server.url}#/texts`);
-  return { folder: siteFolder, vocabSize, server, page };
+  return { folder: siteFolder, tokenizer, server, page };
 }
 
 /** A model of the shapes of the demo's run, its weights drawn: large enough for activations to be of order 1. */
-async function writeRealShapes(target: string, page: string): Promise<string> {
+async function writeDrawnModel(target: string, page: string, tokenizer: Tokenizer, tokenizerJson?: Uint8Array): Promise<string> {
   const architecture = architectureConfig.parse({ nLayer: 1, nHead: 4, dModel: 128, dMlp: 512, contextLength: 256 });
   const stored = (tensors: Record<string, { shape: number[]; data: Float32Array }>): Record<string, StoredTensor> => Object.fromEntries(Object.entries(tensors).map(([name, { shape, data }]) => [name, { dtype: 'F32', shape, data: data as Float32Array<ArrayBuffer> }]));
-  const parameters = initialParameters(architecture, 8192, 1);
+  const parameters = initialParameters(architecture, paddedVocabSize(tokenizer.vocabSize), 1);
   for (const [name, { data }] of Object.entries(parameters)) if (!/ln_/.test(name)) data.forEach((value, index) => (data[index] = 5 * value));
   const { W_enc, b_enc, W_dec, b_dec } = initialSae(512, 2048, 1);
   b_enc.fill(-1);
   const sae = { W_enc: { shape: [512, 2048], data: W_enc }, b_enc: { shape: [2048], data: b_enc }, W_dec: { shape: [2048, 512], data: W_dec }, b_dec: { shape: [512], data: b_dec } };
-  const files = siteModelFiles({ transformer: stored(parameters), sae: stored(sae), architecture, hook: 'blocks.0.mlp.hook_post', tokenize: tokenizeConfig.parse({ vocabSize: 8192 }), tokenizerJson: undefined });
-  const tokenizer = createTokenizer(8192);
-  const vocabulary = { eot: tokenizer.eot, tokens: Array.from({ length: 8192 }, (_, token) => Buffer.from(tokenizer.tokenBytes(token)).toString('latin1')) };
+  const files = siteModelFiles({ transformer: stored(parameters), sae: stored(sae), architecture, hook: 'blocks.0.mlp.hook_post', tokenize: tokenizeConfig.parse({ vocabSize: tokenizer.vocabSize }), tokenizerJson });
+  const vocabulary = { eot: tokenizer.eot, tokens: Array.from({ length: tokenizer.vocabSize }, (_, token) => Buffer.from(tokenizer.tokenBytes(token)).toString('latin1')) };
   const all = [...files.map(({ path, bytes }) => ({ path: `model/${path}`, bytes })), { path: 'data/vocabulary.json', bytes: Buffer.from(JSON.stringify(vocabulary)) }, ...(await buildPage())];
   for (const name of ['data/index.json', 'data/texts/index.json', 'data/texts/00000.json']) all.push({ path: name, bytes: await readFile(join(page, name)) });
   for (const { path, bytes } of all) {
@@ -151,7 +156,7 @@ describe.each(cases)('$backend, a model $name', ({ backend, name }) => {
     const node = await inNode(site);
     const { features, architecture } = node.config;
     const text = 'Alle Menschen sind frei und gleich an Würde und Rechten geboren. '.repeat(20);
-    const tokenizer = createTokenizer(site.vocabSize);
+    const { tokenizer } = site;
     const tokens = [tokenizer.eot, ...tokenizer.encode(text).subarray(0, architecture.contextLength - 1)];
     const expected = reference(node, tokens);
     const position = 20;
@@ -185,8 +190,8 @@ describe.each(cases)('$backend, a model $name', ({ backend, name }) => {
 
 describe('in the browser', () => {
   it('texts become the tokens of Node, whatever is in them, cut at the context', async () => {
-    for (const site of [trained, real]) {
-      const tokenizer = createTokenizer(site.vocabSize);
+    for (const site of [trained, real, imported]) {
+      const { tokenizer } = site;
       const { answers } = await askWorker(site.page, 'wasm', hostile.map((text) => ({ type: 'read', text })));
       const { contextLength } = (await inNode(site)).config.architecture;
       for (const [index, answer] of (answers as TextRead[]).entries()) {
@@ -201,7 +206,7 @@ describe('in the browser', () => {
     const node = await inNode(trained);
     const { answers } = await askWorker(trained.page, 'wasm', [{ type: 'read', text: 'All human beings' }, { type: 'next', position: 3 }]);
     const [read, next] = answers as [TextRead, NextTokens];
-    const row = reference(node, read.tokens).probabilities[3]!.slice(0, trained.vocabSize);
+    const row = reference(node, read.tokens).probabilities[3]!.slice(0, trained.tokenizer.vocabSize);
     const order = [...row.keys()].sort((a, b) => row[b]! - row[a]!).slice(0, 10);
     expect(next.likeliest.map(({ token }) => token)).toEqual(order);
   });
