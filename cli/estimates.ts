@@ -1,7 +1,7 @@
 // What a run will take, worked out on paper before anything runs: tokens, shards, bytes and floating-point operations of
 // every stage, and time by device. Pure arithmetic, so that tests hold it against hand-worked numbers.
 import { forwardFlopsPerToken, matmulParameters, samplingFlopsPerPrompt } from '../model/flops.ts';
-import type { ArchitectureConfig, PipelineConfig } from '../schemas/config.ts';
+import { hookWidth, type PipelineConfig } from '../schemas/config.ts';
 import type { StageName } from '../schemas/stages.ts';
 import type { Device } from './devices.ts';
 
@@ -66,11 +66,6 @@ export function estimateSeconds(stage: StageEstimate, device: Device): number {
 export function sampledVectors({ activations, transformer }: PipelineConfig, { trainTokens }: CorpusSize): number {
   const prompts = activations.prompts ?? Math.floor(trainTokens / transformer.architecture.contextLength);
   return prompts * activations.positionsPerPrompt;
-}
-
-/** Components of the vectors at a hook point. */
-export function hookWidth({ dMlp, dModel }: ArchitectureConfig, hook: string): number {
-  return hook.endsWith('mlp.hook_pre') || hook.endsWith('mlp.hook_post') ? dMlp : dModel;
 }
 
 function estimateTokenize({ tokenize }: PipelineConfig, { diskBytes, textBytes, trainTokens, heldOutTokens }: CorpusSize): StageEstimate {

@@ -1,8 +1,10 @@
 // `saeflow verify`: re-hashes what was stored, so that a damaged byte is found before it is built upon.
 import { Command } from 'commander';
 import { verifyArtifact, type VerificationProblem } from '../../data/artifact.ts';
-import { openStore } from '../../data/artifactStore.ts';
+import { openStore, type ArtifactStore } from '../../data/artifactStore.ts';
+import { absentShards, isConsumed } from '../../data/shardFiles.ts';
 import { UserError } from '../../schemas/errors.ts';
+import type { ArtifactId } from '../../schemas/stages.ts';
 import { findArtifacts } from '../artifacts.ts';
 import { removeDamaged } from '../repair.ts';
 import { storeUri } from '../state.ts';
@@ -23,7 +25,7 @@ export function verifyCommand(): Command {
     for (const artifact of artifacts) {
       const found = await verifyArtifact(store, artifact, { ancestors: artifacts.length === 1 });
       problems.push(...found);
-      console.log(`${found.length === 0 ? 'ok     ' : 'DAMAGED'}  ${artifact.stage}/${artifact.key}${artifacts.length === 1 ? ' and what it was made from' : ''}`);
+      console.log(`${found.length === 0 ? 'ok     ' : 'DAMAGED'}  ${artifact.stage}/${artifact.key}${artifacts.length === 1 ? ' and what it was made from' : ''}${await describeConsumed(store, artifact)}`);
     }
     if (problems.length === 0) return;
     if (repair) {
@@ -37,4 +39,11 @@ export function verifyCommand(): Command {
       'Run saeflow verify --repair, which removes what is damaged, then the same run again: only what was removed is made anew.',
     );
   });
+}
+
+/** Shards that were deleted when they had been read are no damage. */
+async function describeConsumed(store: ArtifactStore, artifact: ArtifactId): Promise<string> {
+  if (artifact.stage !== 'sampleActivations' || !(await isConsumed(store, artifact))) return '';
+  const absent = await absentShards(store, artifact);
+  return absent === 0 ? '' : ` (${absent} shards were consumed: deleted when they had been read, made again when they are asked for)`;
 }

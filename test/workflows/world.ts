@@ -59,6 +59,20 @@ export class World {
         this.published.push(finished);
         return { reportUri: `memory/${finished.run}.json` };
       },
+      planReading: async ({ job }: ReadingInput) => this.reading(job),
+      lookAtShards: async () => ({ total: this.plan.shards, present: [...this.present], made: this.made.size, retention: 'consume' as const }),
+      dropShards: async ({ shards }: DropInput) => {
+        for (const shard of shards) this.present.delete(shard);
+        this.log.push(`dropShards ${shards.join()}`);
+      },
+      supplyShard: async (input: ShardInput) => {
+        const summary = await this.shard('supplyShard', input.shard);
+        const found = this.made.has(input.shard);
+        this.made.add(input.shard);
+        this.present.add(input.shard);
+        this.mostPresent = Math.max(this.mostPresent, this.present.size);
+        return { ...summary, found };
+      },
       tokenizeShard: (input: ShardInput) => this.shard('tokenizeShard', input.shard),
       sampleShard: (input: ShardInput) => this.shard('sampleShard', input.shard),
       readFeaturesShard: (input: ShardInput) => this.shard('readFeaturesShard', input.shard),
