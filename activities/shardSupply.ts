@@ -9,8 +9,8 @@ export const readingInput = z.strictObject({
   artifact: artifactId,
   job: z.discriminatedUnion('kind', [
     z.strictObject({ kind: z.literal('initialise') }),
-    /** From null on: from the newest checkpoint. `absent`: a shard was not there that should have been. */
-    z.strictObject({ kind: z.literal('segment'), from: number.nullable(), toStep: number, absent: z.boolean() }),
+    /** `absent`: a shard was not there that should have been. */
+    z.strictObject({ kind: z.literal('segment'), from: number, toStep: number, absent: z.boolean() }),
     z.strictObject({ kind: z.literal('resample'), step: number }),
   ]),
 });

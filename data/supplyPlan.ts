@@ -42,7 +42,7 @@ export async function planSupply(store: ArtifactStore, spec: StageSpec): Promise
   if (spec.stage !== 'trainSae') return {};
   const source = await openActivations(store, spec.inputs.sampleActivations);
   const { activations } = source.spec.config;
-  const supplied = !source.finished || ((await absentShards(store, source.id)) > 0 && (await isConsumed(store, source.id)));
+  const supplied = !source.finished || ((await isConsumed(store, source.id)) && (activations.retention === 'consume' || (await absentShards(store, source.id)) > 0));
   if (!supplied) return {};
   const windowShards = Math.min(windowOf(activations, spec.config.sae), source.shards.length);
   if (activations.retention === 'consume') await requireRoomToConsume(store, spec, source, windowShards);
@@ -50,11 +50,11 @@ export async function planSupply(store: ArtifactStore, spec: StageSpec): Promise
 }
 
 /** What the next job of an SAE's training reads. */
-export type ReadingJob = { kind: 'initialise' } | { kind: 'segment'; from: number | null; toStep: number; absent: boolean } | { kind: 'resample'; step: number };
+export type ReadingJob = { kind: 'initialise' } | { kind: 'segment'; from: number; toStep: number; absent: boolean } | { kind: 'resample'; step: number };
 
 /**
- * Which shards a job of a training reads, by number. Where `from` is null a segment begins at the newest checkpoint.
- * Initial weights and resamplings that a checkpoint is beyond read nothing.
+ * Which shards a job of a training reads, by number. A segment begins at the newest checkpoint where that is beyond
+ * `from`; with `absent`, which a job answers that could not read the newest or lacked a shard, at `from`. Initial weights and resamplings that a checkpoint is beyond read nothing.
  */
 export async function planReading(store: ArtifactStore, spec: SpecOf<'trainSae'>, job: ReadingJob): Promise<Reading> {
   const source = await openActivations(store, spec.inputs.sampleActivations);
@@ -68,7 +68,7 @@ export async function planReading(store: ArtifactStore, spec: SpecOf<'trainSae'>
     const saved = await latestStep(store, { stage: 'trainSae', key: specKey(spec) });
     if (job.kind === 'initialise') return saved === undefined ? plan.initialise() : { ...plan.initialise(), need: [] };
     if (job.kind === 'resample') return saved !== undefined && saved > job.step ? { ...plan.resample(job.step), need: [] } : plan.resample(job.step);
-    const from = job.from ?? saved ?? 0;
+    const from = job.absent ? job.from : Math.max(job.from, saved ?? 0);
     if (from >= job.toStep) return { ...plan.segment(job.toStep - 1, job.toStep), from, need: [], next: [] };
     const segment = plan.segment(from, job.toStep);
     // A resampling that was lost with its checkpoint is made again by the segment after it (stages/saeSteps.ts).

@@ -1,6 +1,6 @@
 // An SAE's training whose activation shards are made while it reads them: each job is preceded by a request for the shards
 // it reads, and a segment ends where the next ones begin. Where segments end leaves no trace in the SAE.
-import { continueAsNew, workflowInfo } from '@temporalio/workflow';
+import { ContinueAsNew, continueAsNew, workflowInfo } from '@temporalio/workflow';
 import type { StageInput, StagePlan } from '../schemas/progress.ts';
 import type { ArtifactId } from '../schemas/stages.ts';
 import type { Reading } from '../schemas/supply.ts';
@@ -20,7 +20,7 @@ export async function trainSupplied(control: StageControl, plan: StagePlan, arti
   try {
     await new SuppliedTraining(control, plan, artifact, supply).run(resume);
   } catch (error) {
-    leaves = !(error instanceof Error && error.name === 'ContinueAsNew');
+    leaves = !(error instanceof ContinueAsNew);
     throw error;
   } finally {
     if (leaves) await supply.leave();
@@ -50,10 +50,10 @@ class SuppliedTraining {
     if (resume === undefined) {
       await this.job({ kind: 'initialise' }, 'initial weights', (options) => training.initialiseSae.executeWithOptions(options, [{ artifact, supplied: true }]));
     }
-    let from: number | null = resume?.step ?? null;
+    let from = resume?.step ?? 0;
     for (let next = 0; next < milestones.length; ) {
       const toStep: number = milestones[next]!;
-      if (from === null || from < toStep || toStep === total) from = await this.segment(from, toStep);
+      if (from < toStep || toStep === total) from = await this.segment(from, toStep);
       if (from < toStep) continue;
       if (resamplings.includes(toStep) && from === toStep) {
         const { step, absent } = await this.job({ kind: 'resample', step: toStep }, `resampling at step ${toStep}`, (options) => training.resampleSae.executeWithOptions(options, [{ artifact, step: toStep, supplied: true }]));
@@ -68,9 +68,9 @@ class SuppliedTraining {
   }
 
   /** One segment activity up to `toStep` at most; returns the step that training is at. */
-  private async segment(from: number | null, toStep: number): Promise<number> {
+  private async segment(from: number, toStep: number): Promise<number> {
     const { control, artifact } = this;
-    if (from !== null && (this.jobs >= segmentsPerRun || workflowInfo().continueAsNewSuggested)) {
+    if (this.jobs >= segmentsPerRun || workflowInfo().continueAsNewSuggested) {
       await continueAsNew<(input: StageInput, resume: TrainingResume) => Promise<unknown>>(control.input, { step: from, watchers: [...control.watchers], paused: control.paused });
     }
     const result = await this.job({ kind: 'segment', from, toStep, absent: false }, `steps to ${toStep}`, (options, { stopAt }) =>
@@ -90,7 +90,7 @@ class SuppliedTraining {
       this.jobs++;
       const saying = job.kind === 'segment' ? `steps ${reading.from}→${reading.stopAt}` : summary;
       const result = await control.pausable(() => run(control.options(policies.segment, saying), reading), () => this.supply.rest());
-      if (!result.absent || job.kind === 'resample') return result;
+      if (!result.absent || (job.kind === 'resample' && result.step < job.step)) return result;
       if (job.kind === 'segment') job = { ...job, from: result.step, absent: true };
     }
   }

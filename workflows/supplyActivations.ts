@@ -42,7 +42,10 @@ class Supply {
   private readonly parked = new ParkedShards();
   private made = 0;
   private total = 0;
+  private inFlight = 0;
   private looking = false;
+  /** Before the first request nobody can say what is of no use. */
+  private asked = false;
   private error: unknown;
   private readonly control: StageControl;
   private readonly artifact: ArtifactId;
@@ -108,7 +111,8 @@ class Supply {
     if (window === undefined || this.looking) return;
     for (const { consumer, token } of window.answer()) void this.tell(window, consumer, token);
     if (isLong()) return;
-    const drop = window.drop();
+    this.asked ||= window.requests.length > 0;
+    const drop = this.asked ? window.drop() : [];
     if (drop.length > 0) void this.drop(window, drop);
     while (!this.control.paused && this.inFlight < this.control.input.execution.concurrency) {
       const shard = window.make();
@@ -116,8 +120,6 @@ class Supply {
       void this.make(window, shard);
     }
   }
-
-  private inFlight = 0;
 
   private async make(window: ShardWindow, shard: number): Promise<void> {
     this.inFlight++;

@@ -9,18 +9,20 @@ import type { CpuActivities } from '../../activities/cpu.ts';
 import type { FinishedRun } from '../../data/report.ts';
 import type { GpuActivities } from '../../activities/gpu.ts';
 import type { BlockInput, ShardInput, ShardSummary } from '../../activities/shardJob.ts';
+import type { DropInput, ReadingInput } from '../../activities/shardSupply.ts';
 import { specKey } from '../../data/artifact.ts';
 import type { ComparedKeys, PreviousRun, SaeComparison } from '../../schemas/comparison.ts';
 import type { ArtifactRef } from '../../schemas/artifact.ts';
 import type { CorpusConfig, PipelineConfig, TokenizeConfig } from '../../schemas/config.ts';
 import type { StagePlan } from '../../schemas/progress.ts';
+import type { Reading } from '../../schemas/supply.ts';
 import type { ArtifactId, StageSpec } from '../../schemas/stages.ts';
 
 const hashOf = (value: unknown) => createHash('sha256').update(JSON.stringify(value)).digest('hex');
 
 export class World {
   /** Plan of stages that are not in the store. */
-  plan: Pick<StagePlan, 'shards' | 'blocks' | 'milestones' | 'resamplings'> = { shards: 4, blocks: 2, milestones: [20, 40, 60], resamplings: [40] };
+  plan: Pick<StagePlan, 'shards' | 'blocks' | 'milestones' | 'resamplings' | 'supply'> = { shards: 4, blocks: 2, milestones: [20, 40, 60], resamplings: [40] };
   /** Shards that fail, with their error. */
   readonly failing = new Map<number, string>();
   shardMs = 0;
@@ -36,6 +38,12 @@ export class World {
   private readonly store = new Map<string, ArtifactRef>();
   /** Steps done, by artifact key: the checkpoints. */
   private readonly steps = new Map<string, number>();
+  /** Activation shards whose files are there, and those that were ever made. */
+  readonly present = new Set<number>();
+  readonly made = new Set<number>();
+  mostPresent = 0;
+  /** Steps that read one shard: shard n those of [n · stepsPerShard, …). */
+  stepsPerShard = 10;
   inFlight = 0;
   mostInFlight = 0;
 
@@ -78,7 +86,7 @@ export class World {
       readFeaturesShard: (input: ShardInput) => this.shard('readFeaturesShard', input.shard),
       writeFeaturesBlock: ({ block, shards }: BlockInput) => this.shard(`writeFeaturesBlock+${shards}`, block),
       trainTransformerSegment: (input: { artifact: ArtifactId; toStep: number }) => this.segment('trainTransformerSegment', input),
-      trainSaeSegment: (input: { artifact: ArtifactId; toStep: number }) => this.segment('trainSaeSegment', input),
+      trainSaeSegment: (input: { artifact: ArtifactId; toStep: number; stopAt?: number | undefined }) => this.suppliedSegment(input),
       initialiseSae: async () => {
         this.log.push('initialiseSae');
         return { step: 0, metrics: {} };
@@ -107,6 +115,21 @@ export class World {
     } finally {
       this.inFlight--;
     }
+  }
+
+  private async suppliedSegment({ artifact, toStep, stopAt = toStep }: { artifact: ArtifactId; toStep: number; stopAt?: number | undefined }): Promise<{ step: number; metrics: Record<string, number>; absent?: true }> {
+    const supplied = stopAt !== toStep || this.plan.supply !== undefined;
+    const shard = Math.min(this.plan.shards - 1, Math.floor(this.stepsOf(artifact.key) / this.stepsPerShard));
+    if (supplied && !this.present.has(shard)) return { step: this.stepsOf(artifact.key), metrics: {}, absent: true };
+    return this.segment('trainSaeSegment', { artifact, toStep: stopAt });
+  }
+
+  private reading(job: ReadingInput['job']): Reading {
+    const last = this.plan.shards - 1;
+    const [from, toStep] = job.kind === 'segment' ? [job.from, job.toStep] : job.kind === 'resample' ? [job.step, job.step] : [0, 0];
+    const position = Math.min(last, Math.floor(from / this.stepsPerShard));
+    const stopAt = Math.min(toStep, (position + 1) * this.stepsPerShard);
+    return { from, stopAt, position, need: [position], next: [position + 1, position + 2].filter((shard) => shard <= last) };
   }
 
   private async segment(activity: string, { artifact: { key }, toStep }: { artifact: ArtifactId; toStep: number }): Promise<{ step: number; metrics: Record<string, number> }> {
