@@ -88,8 +88,11 @@ function estimateActivations(config: PipelineConfig, corpus: CorpusSize, hook: s
   const vectors = sampledVectors(config, corpus);
   const prompts = vectors / activations.positionsPerPrompt;
   const bytes = vectors * (vectorBytes(config, hook) + rowLabelBytes);
-  const flops = prompts * samplingFlopsPerPrompt(transformer.architecture, hook, activations.positionsPerPrompt);
-  return { stage: 'sampleActivations', label, pieces: Math.ceil(prompts / activations.promptsPerShard), unit: 'shards', amount: vectors, amountUnit: 'vectors', flops, bytes, trafficBytes: bytes, work: 'transformer', textBytes: 0 };
+  const consumed = activations.retention === 'consume';
+  // What is consumed is made once for each epoch of the SAE that has most.
+  const times = consumed ? Math.max(...config.saes.filter((sae) => sae.hook === hook).map(({ epochs }) => epochs)) : 1;
+  const flops = times * prompts * samplingFlopsPerPrompt(transformer.architecture, hook, activations.positionsPerPrompt);
+  return { stage: 'sampleActivations', label, pieces: Math.ceil(prompts / activations.promptsPerShard), unit: 'shards', amount: vectors, amountUnit: 'vectors', flops, bytes: consumed ? 0 : bytes, trafficBytes: times * bytes, work: 'transformer', textBytes: 0 };
 }
 
 function estimateSae(config: PipelineConfig, corpus: CorpusSize, index: number): StageEstimate {

@@ -23,6 +23,8 @@ export class ShardSupply {
   private readonly workflowId: string;
   private readonly outbox = new Outbox();
   private answer: SupplyAnswer | undefined;
+  /** Why the supply ended, also while nobody waited for it. */
+  private failure: string | undefined;
   private last: SupplyRequest | undefined;
   private requests = 0;
 
@@ -32,6 +34,7 @@ export class ShardSupply {
     this.supply = supply;
     this.workflowId = supplyWorkflowId(key);
     setHandler(supplyAnswerSignal, (answer) => {
+      if (answer.error !== undefined) this.failure = answer.error;
       if (answer.token === this.last?.token) this.answer = answer;
     }, descriptions.supplyAnswer);
   }
@@ -41,9 +44,10 @@ export class ShardSupply {
     if (need.length === 0) return;
     for (;;) {
       await this.control.untilResumed();
+      this.refuseFailure();
       await this.ask({ position, need, next, absent });
       const answered = await condition(() => this.answer !== undefined || this.control.paused, repeatAfter);
-      if (this.answer?.error !== undefined) throw ApplicationFailure.nonRetryable(`its activations can't be had: ${this.answer.error}`, 'SupplyFailed');
+      this.refuseFailure();
       if (this.answer !== undefined) return;
       if (answered) await this.rest();
     }
@@ -59,6 +63,10 @@ export class ShardSupply {
   /** Reads no more, whatever comes. */
   async leave(): Promise<void> {
     await this.outbox.send(this.workflowId, supplyLeaveSignal, workflowInfo().workflowId);
+  }
+
+  private refuseFailure(): void {
+    if (this.failure !== undefined) throw ApplicationFailure.nonRetryable(`its activations can't be had: ${this.failure}`, 'SupplyFailed');
   }
 
   private async ask(wanted: Pick<SupplyRequest, 'position' | 'need' | 'next' | 'absent'>): Promise<void> {

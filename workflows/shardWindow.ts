@@ -41,6 +41,11 @@ export class ShardWindow {
     return this.making.size + this.dropping.size > 0;
   }
 
+  /** True while trainings wait and nobody works on what they wait for. */
+  get blocked(): boolean {
+    return !this.busy && this.waiting().length > 0;
+  }
+
   ask(request: SupplyRequest): void {
     this.consumers.set(request.consumer, { request, state: request.need.length === 0 ? 'resting' : 'waiting' });
   }

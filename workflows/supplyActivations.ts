@@ -19,8 +19,8 @@ import { StageControl } from './stageControl.ts';
 
 /** How long it waits for the first training, and after the last. */
 const lonelyWait = '30 seconds';
-/** A training that was terminated says nothing: it is missed when an answer does not reach it. */
-const missingWait = '5 minutes';
+/** A training that was terminated says nothing: when others have waited for so long, all are called. */
+const missingWait = '1 minute';
 const errorChars = 800;
 
 /** Workflow `supplyActivations`. */
@@ -80,8 +80,9 @@ class Supply {
         const stuck = () => this.error !== undefined || (this.parked.size > 0 && !window.busy) || lonely() || (isLong() && !window.busy && !this.looking);
         const woken = await this.control.forwarding({ pause: () => undefined, resume: () => this.pump() }, condition(stuck, missingWait));
         if (this.error !== undefined) throw this.error;
-        if (!woken) await this.missTrainings(window);
-        else if (lonely()) {
+        if (!woken && window.blocked) await this.callTrainings(window);
+        if (!woken) continue;
+        if (lonely()) {
           if (!(await condition(() => !lonely(), lonelyWait))) break;
         } else if (this.parked.size > 0) await this.decide(window);
         else if (isLong()) return await continueAsNew<typeof supplyActivations>({ stage: this.control.input, requests: window.requests, paused: this.control.paused });
@@ -173,8 +174,8 @@ class Supply {
     this.pump();
   }
 
-  /** Trainings hold each other up: whoever is gone without a word is found out here. The answer repeated is harmless. */
-  private async missTrainings(window: ShardWindow): Promise<void> {
+  /** Whoever is gone without a word is found out here. An answer that nobody waits for is harmless. */
+  private async callTrainings(window: ShardWindow): Promise<void> {
     await Promise.all(window.requests.map(({ consumer }) => this.tell(window, consumer, '')));
   }
 

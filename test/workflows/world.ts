@@ -22,9 +22,11 @@ const hashOf = (value: unknown) => createHash('sha256').update(JSON.stringify(va
 
 export class World {
   /** Plan of stages that are not in the store. */
-  plan: Pick<StagePlan, 'shards' | 'blocks' | 'milestones' | 'resamplings' | 'supply'> = { shards: 4, blocks: 2, milestones: [20, 40, 60], resamplings: [40] };
+  plan: Pick<StagePlan, 'shards' | 'blocks' | 'milestones' | 'resamplings'> = { shards: 4, blocks: 2, milestones: [20, 40, 60], resamplings: [40] };
   /** Shards that fail, with their error. */
   readonly failing = new Map<number, string>();
+  /** '' for shards of every kind. */
+  failingActivity = '';
   shardMs = 0;
   stepMs = 0;
   /** Names of all activities that ran to their end, with their argument in short, in order. */
@@ -38,6 +40,9 @@ export class World {
   private readonly store = new Map<string, ArtifactRef>();
   /** Steps done, by artifact key: the checkpoints. */
   private readonly steps = new Map<string, number>();
+  /** Above 0, activations are consumed. */
+  windowShards = 0;
+  private readonly specs = new Map<string, StageSpec>();
   /** Activation shards whose files are there, and those that were ever made. */
   readonly present = new Set<number>();
   readonly made = new Set<number>();
@@ -58,7 +63,9 @@ export class World {
       },
       planStage: async (spec: StageSpec) => {
         const key = specKey(spec);
-        return { key, found: this.store.get(key) ?? null, ...this.plan };
+        this.specs.set(key, spec);
+        const activations = spec.stage === 'trainSae' && this.windowShards > 0 ? this.specs.get(spec.inputs.sampleActivations) : undefined;
+        return { key, found: this.store.get(key) ?? null, ...this.plan, ...(activations === undefined ? {} : { supply: { spec: activations, windowShards: this.windowShards } }) };
       },
       commitStage: async (input: CommitInput) => this.commit(input),
       findPreviousRun: async ({ run }: { run: string }) => this.previous(run),
@@ -108,7 +115,7 @@ export class World {
     this.mostInFlight = Math.max(this.mostInFlight, ++this.inFlight);
     try {
       if (this.shardMs > 0) await sleep(this.shardMs);
-      const error = this.failing.get(shard);
+      const error = activity.startsWith(this.failingActivity) ? this.failing.get(shard) : undefined;
       if (error !== undefined) throw new Error(error);
       this.log.push(name);
       return { shard, found: false, files: 0, bytes: 0, seconds: 0, device: 'cpu', metrics: {} };
@@ -118,9 +125,8 @@ export class World {
   }
 
   private async suppliedSegment({ artifact, toStep, stopAt = toStep }: { artifact: ArtifactId; toStep: number; stopAt?: number | undefined }): Promise<{ step: number; metrics: Record<string, number>; absent?: true }> {
-    const supplied = stopAt !== toStep || this.plan.supply !== undefined;
     const shard = Math.min(this.plan.shards - 1, Math.floor(this.stepsOf(artifact.key) / this.stepsPerShard));
-    if (supplied && !this.present.has(shard)) return { step: this.stepsOf(artifact.key), metrics: {}, absent: true };
+    if (this.windowShards > 0 && !this.present.has(shard)) return { step: this.stepsOf(artifact.key), metrics: {}, absent: true };
     return this.segment('trainSaeSegment', { artifact, toStep: stopAt });
   }
 
