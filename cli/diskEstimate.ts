@@ -22,6 +22,9 @@ export interface ActivationsAtOnce {
   sum: string;
 }
 
+/** More groups of equal shards than this say nothing new, and a plan should not take minutes. */
+const shardsLookedAt = 20_000;
+
 /** Peak disk of a run. */
 export function estimateDisk(config: PipelineConfig, corpus: CorpusSize): DiskEstimate {
   const otherBytes = estimateStages(config, corpus).reduce((sum, { stage, bytes }) => sum + (stage === 'sampleActivations' ? 0 : bytes), 0);
@@ -58,7 +61,7 @@ function consumed(config: PipelineConfig, corpus: CorpusSize, hook: string): Act
 
 function largestNeed({ activations, seed }: PipelineConfig, { mixShards, batchSize, epochs, initVectors, resampling }: SaeConfig, prompts: number): number {
   const { promptsPerShard, positionsPerPrompt } = activations;
-  const sizes = Array.from({ length: Math.ceil(prompts / promptsPerShard) }, (_, shard) => Math.min(promptsPerShard, prompts - shard * promptsPerShard) * positionsPerPrompt);
+  const sizes = Array.from({ length: Math.min(Math.ceil(prompts / promptsPerShard), shardsLookedAt) }, (_, shard) => Math.min(promptsPerShard, prompts - shard * promptsPerShard) * positionsPerPrompt);
   if (sizes.length === 0) return 0;
   const plan = new ReadingPlan({ sizes, blockRows: rowsPerGroup, mixShards, seed, batchSize, epochs, initVectors, candidates: resampling.candidates, resamplings: resampling.steps });
   if (plan.batches === 0) return 0;

@@ -13,6 +13,7 @@ import { AbsentShardError } from '../../data/activationFile.ts';
 import type { SpecOf, StageSpec } from '../../schemas/stages.ts';
 import { runStage } from '../../stages/inProcess.ts';
 import { runJob } from '../../stages/jobs.ts';
+import { runCli } from '../cli/runCli.ts';
 import { idOf, TinyInputs } from './tinyInputs.ts';
 
 let inputs: TinyInputs;
@@ -70,7 +71,8 @@ async function consume(store: ArtifactStore, spec: SpecOf<'trainSae'>, change: P
   await runStage(store, sampling);
 }
 
-describe('activations that are consumed', () => {
+// Each shard is a job of its own, which opens model and tokens.
+describe('activations that are consumed', { timeout: 300_000 }, () => {
   it('give the SAE that kept ones give, though the disk never holds more than a twentieth of them', async () => {
     const kept = await copy('kept');
     await runStage(kept, activations({}));
@@ -95,6 +97,9 @@ describe('activations that are consumed', () => {
     const id = idOf(activations({}));
     expect(await absentShards(store, id)).toBe(128);
     expect(await verifyArtifact(store, idOf(sae()), { ancestors: true })).toEqual([]);
+    const verified = await runCli(inputs.folder, ['verify', `sampleActivations/${id.key}`, '--store', `${inputs.folder}/consumed`]);
+    expect(verified).toMatchObject({ exitCode: 0, stderr: '' });
+    expect(verified.stdout).toMatch(/^ok .*128 shards were consumed/);
     expect((await findGarbage(store, { olderThanMs: 0, inUse: () => false })).garbage).toEqual([]);
     // A run that keeps finds the artifact; what its SAE reads is made again, and stays.
     const other = sae({ l1Coefficient: 1e-2 });
