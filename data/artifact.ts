@@ -45,6 +45,11 @@ export function specKey(spec: StageSpec): string {
   return sha256(canonicalJson({ stage, stageVersion: stageVersions[stage], config: fieldsInsideKey(configSchema(stage), config), inputs }));
 }
 
+/** The configuration of a spec without what does not affect the result, such as how its files are kept. */
+export function configInsideKey({ stage, config }: StageSpec): unknown {
+  return fieldsInsideKey(configSchema(stage), config);
+}
+
 /**
  * Writes spec.json. Of an artifact begun before, only fields outside the key can differ (locations, intervals); the
  * newest request's count.

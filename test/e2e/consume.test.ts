@@ -59,7 +59,7 @@ it('ends with the SAEs of a run that kept its activations, whatever was killed, 
     }
     const { stages } = await handle.result();
     stopWatching();
-    // Pages show the whole configuration, retention too: theirs differ in that.
+    // SAEs and all that they are made from; pages are compared in test/stages/consume.test.ts.
     const hashes = (results: readonly { artifact: { stage: string; key: string; contentSha256: string } }[]) => [...new Set(results.filter(({ artifact }) => artifact.stage !== 'exportDashboard').map(({ artifact }) => `${artifact.stage} ${artifact.key} ${artifact.contentSha256}`))].sort();
     expect(hashes(stages)).toEqual(hashes(expected));
     process.stdout.write(`peak of shards ${peak.shards} of ${bytes} bytes, of all ${peak.all} on a disk of ${diskBytes}\n`);

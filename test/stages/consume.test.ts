@@ -60,6 +60,11 @@ function sae(change: Partial<SaeConfig> = {}): SpecOf<'trainSae'> {
   return { ...spec, inputs: { sampleActivations: specKey(activations({})) } };
 }
 
+function pages(): SpecOf<'exportDashboard'> {
+  const { tokenize, trainTransformer } = inputs.keys;
+  return { stage: 'exportDashboard', config: { dashboard: inputs.config.dashboard }, inputs: { tokenize, trainTransformer, sampleActivations: specKey(activations({})), trainSae: specKey(sae()) } };
+}
+
 const copy = (name: string) => inputs.copy(name, /^sampleActivations/);
 const contentOf = async (store: ArtifactStore, spec: StageSpec) => (await readManifest(store, idOf(spec)))?.contentSha256;
 
@@ -81,6 +86,8 @@ describe('activations that are consumed', { timeout: 300_000 }, () => {
     await consume(watched, sae());
     expect(await contentOf(watched, sae())).toBe(await contentOf(kept, sae()));
     expect(await contentOf(watched, activations({}))).toBe(await contentOf(kept, activations({})));
+    for (const store of [kept, watched]) await runStage(store, pages());
+    expect(await contentOf(watched, pages())).toBe(await contentOf(kept, pages()));
     const { bytes } = (await readManifest(kept, idOf(activations({}))))!;
     expect(watched.peakBytes * 20).toBeLessThanOrEqual(bytes);
     // planned beforehand: two groups of two shards
