@@ -3,7 +3,7 @@
 // training went back or another one comes. A workflow of its own beside the trainings, started by the first of them, ended
 // when the last has left: so trainings of one run, and of several, share one window, and no training holds a GPU while it
 // waits for shards that the same GPU has to make.
-import { ApplicationFailure, CancellationScope, condition, continueAsNew, isCancellation, setHandler, workflowInfo, type ActivityOptions } from '@temporalio/workflow';
+import { ApplicationFailure, CancellationScope, condition, ContinueAsNew, continueAsNew, isCancellation, setHandler, workflowInfo, type ActivityOptions } from '@temporalio/workflow';
 import type { FailedShard } from '../schemas/progress.ts';
 import type { ArtifactId } from '../schemas/stages.ts';
 import { supplyInput, type ShardsThere, type SupplyInput } from '../schemas/supply.ts';
@@ -66,36 +66,44 @@ class Supply {
   }
 
   async run(): Promise<void> {
-    const there = await this.look();
-    this.window = new ShardWindow(there);
-    const window = this.window;
-    this.made = there.made;
-    this.total = there.total;
-    this.control.report({ key: this.artifact.key, state: 'running', done: this.made, total: this.total });
-    for (const request of this.requested) window.ask(request);
     try {
-      for (;;) {
-        this.pump();
-        const lonely = () => window.requests.length === 0 && !window.busy;
-        const stuck = () => this.error !== undefined || (this.parked.size > 0 && !window.busy) || lonely() || (isLong() && !window.busy && !this.looking);
-        const woken = await this.control.forwarding({ pause: () => undefined, resume: () => this.pump() }, condition(stuck, missingWait));
-        if (this.error !== undefined) throw this.error;
-        if (!woken && window.blocked) await this.callTrainings(window);
-        if (!woken) continue;
-        if (lonely()) {
-          if (!(await condition(() => !lonely(), lonelyWait))) break;
-        } else if (this.parked.size > 0) await this.decide(window);
-        else if (isLong()) return await continueAsNew<typeof supplyActivations>({ stage: this.control.input, requests: window.requests, paused: this.control.paused });
-      }
+      const there = await this.look();
+      const window = new ShardWindow(there);
+      this.window = window;
+      this.made = there.made;
+      this.total = there.total;
+      this.control.report({ key: this.artifact.key, state: 'running', done: this.made, total: this.total });
+      for (const request of this.requested) window.ask(request);
+      await this.serve(window);
       await this.control.finish('waiting');
     } catch (error) {
-      if (isCancellation(error) || error instanceof ApplicationFailure) {
-        const message = error instanceof ApplicationFailure ? error.message : 'the sampling of its activations was cancelled';
-        for (const { consumer, token } of window.requests) await this.outbox.send(consumer, supplyAnswerSignal, { token, error: message });
-        await this.control.finish(isCancellation(error) ? 'aborted' : 'failed');
-      }
+      if (!(error instanceof ContinueAsNew)) await this.giveUp(error);
       throw error;
     }
+  }
+
+  private async serve(window: ShardWindow): Promise<void> {
+    for (;;) {
+      this.pump();
+      const lonely = () => window.requests.length === 0 && !window.busy;
+      const stuck = () => this.error !== undefined || (this.parked.size > 0 && !window.busy) || lonely() || (isLong() && !window.busy && !this.looking);
+      const woken = await this.control.forwarding({ pause: () => undefined, resume: () => this.pump() }, condition(stuck, missingWait));
+      if (this.error !== undefined) throw this.error;
+      if (!woken && window.blocked) await this.callTrainings(window);
+      if (!woken) continue;
+      if (lonely()) {
+        if (!(await condition(() => !lonely(), lonelyWait))) return;
+      } else if (this.parked.size > 0) await this.decide(window);
+      else if (isLong()) await continueAsNew<typeof supplyActivations>({ stage: this.control.input, requests: window.requests, paused: this.control.paused });
+    }
+  }
+
+  /** Trainings are told why, so that they end too. */
+  private async giveUp(error: unknown): Promise<void> {
+    const cancelled = isCancellation(error);
+    const why = cancelled ? 'the sampling of its activations was cancelled' : describeFailure(error);
+    for (const { consumer, token } of this.window?.requests ?? this.requested) await this.outbox.send(consumer, supplyAnswerSignal, { token, error: shortened(why, errorChars) });
+    await this.control.finish(cancelled ? 'aborted' : 'failed');
   }
 
   private hear(request: SupplyInput['requests'][number]): void {

@@ -103,7 +103,7 @@ describe('activations that are consumed', () => {
       world.failingActivity = 'supplyShard';
       const handle = await start({ ...freshRun('failing'), execution: { shardAttempts: 1, onShardFailure: 'fail' } });
       const error = (await handle.result().catch((reason: unknown) => reason)) as WorkflowFailedError;
-      expect(JSON.stringify(error.cause, ['message', 'cause'])).toMatch(/activations can't be had: 1 of 6 shards failed; the first, 3: .*no such model/);
+      expect(JSON.stringify(error.cause, ['message', 'cause'])).toMatch(/activations can't be had: ShardsFailed: 1 of 6 shards failed; the first, 3: .*no such model/);
     }));
 
   it('are given back by an SAE whose training is cancelled, and end with the last one', { timeout: 120_000 }, () =>
