@@ -3,19 +3,24 @@
 import { readManifest, refOf, specKey, writeSpec } from '../data/artifact.ts';
 import { configHash } from '../data/configHash.ts';
 import { planStage } from '../data/plans.ts';
+import { specOf } from '../data/inputs.ts';
 import { findPreviousRun } from '../data/previousRun.ts';
 import type { FinishedRun } from '../data/report.ts';
+import { dropShards, shardsThere } from '../data/shardFiles.ts';
+import { planReading, planSupply } from '../data/supplyPlan.ts';
 import { resolveTokenizer } from '../data/tokenizerFile.ts';
 import { changes, comparedKeys, type ComparedKeys, type PreviousRun, type SaeComparison } from '../schemas/comparison.ts';
 import { corpusConfig, pipelineConfig, tokenizeConfig, type CorpusConfig, type PipelineConfig, type TokenizeConfig } from '../schemas/config.ts';
 import { labelBatchInput, type LabelBatchInput, type LabelBatchResult } from '../schemas/labels.ts';
 import { stageResult, type StagePlan } from '../schemas/progress.ts';
 import type { ArtifactRef } from '../schemas/artifact.ts';
-import { stageSpec, type StageSpec } from '../schemas/stages.ts';
+import { artifactId, stageSpec, type ArtifactId, type StageSpec } from '../schemas/stages.ts';
+import type { Reading, ShardsThere } from '../schemas/supply.ts';
 import { whileBeating } from './beat.ts';
 import { compareSaes, previousRunInput, type PreviousRunInput } from './comparison.ts';
 import { commitInput, commitStage, type CommitInput } from './commitStage.ts';
 import type { ActivityDeps } from './deps.ts';
+import { dropInput, readingInput, type DropInput, type ReadingInput } from './shardSupply.ts';
 import { withFailures } from './failures.ts';
 import { labelBatch } from './labelBatch.ts';
 import { publishRun } from './publishRun.ts';
@@ -48,8 +53,26 @@ export function createCpuActivities(deps: ActivityDeps) {
         const manifest = await readManifest(store, id);
         if (manifest !== null) return { key: id.key, found: refOf(manifest, store.uri), shards: 0, blocks: 0, milestones: [], resamplings: [] };
         await writeSpec(store, id, spec);
-        return { key: id.key, found: null, ...(await planStage(store, spec)) };
+        return { key: id.key, found: null, ...(await planStage(store, spec)), ...(await planSupply(store, spec)) };
       });
+    },
+
+    /** Which shards the next job of an SAE's training reads, where they are made while it reads. */
+    async planReading(input: ReadingInput): Promise<Reading> {
+      const { artifact, job } = readingInput.parse(input);
+      return whileBeating(async () => planReading(store, await specOf(store, artifact, 'trainSae'), job));
+    },
+
+    /** Which activation shards there are. */
+    async lookAtShards(input: ArtifactId): Promise<ShardsThere> {
+      const id = artifactId.parse(input);
+      return whileBeating(() => shardsThere(store, id));
+    },
+
+    /** Deletes activation shards that have been read. */
+    async dropShards(input: DropInput): Promise<void> {
+      const { artifact, shards } = dropInput.parse(input);
+      return whileBeating(() => dropShards(store, artifact, shards));
     },
 
     async tokenizeShard(input: ShardInput): Promise<ShardSummary> {

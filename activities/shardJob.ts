@@ -23,7 +23,7 @@ export type BlockInput = z.infer<typeof blockInput>;
 /** What the history shows of a finished shard; the receipt in the store has the rest. */
 export interface ShardSummary {
   shard: number;
-  /** True when an earlier attempt or run had made it. */
+  /** True when an earlier attempt or run had made it, even if its file was deleted since. */
   found: boolean;
   files: number;
   bytes: number;
@@ -40,6 +40,12 @@ export async function runShardJob(deps: ActivityDeps, job: ShardJob, receiptNumb
   return summarize(found ?? (await runJob(deps, job)), found !== null);
 }
 
-function summarize({ shard, files, metrics, seconds, device }: Receipt, found: boolean): ShardSummary {
+/** Makes a shard whose file is not there. `found` is true where it had been made before. */
+export async function remakeShard(deps: ActivityDeps, job: Extract<Job, { kind: 'sampleShard' }>): Promise<ShardSummary> {
+  const before = await readReceipt(deps.store, job.artifact, job.shard);
+  return summarize(await runJob(deps, job), before !== null);
+}
+
+export function summarize({ shard, files, metrics, seconds, device }: Receipt, found: boolean): ShardSummary {
   return { shard, found, files: files.length, bytes: files.reduce((sum, file) => sum + file.bytes, 0), seconds, device, metrics };
 }

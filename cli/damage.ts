@@ -3,6 +3,7 @@
 import { artifactPath, verifyArtifact, type VerificationProblem } from '../data/artifact.ts';
 import type { ArtifactStore } from '../data/artifactStore.ts';
 import { descendantsOf } from '../data/descendants.ts';
+import { absentShards, isConsumed } from '../data/shardFiles.ts';
 import { stageNames, type ArtifactId } from '../schemas/stages.ts';
 import { listReports } from './reports.ts';
 
@@ -17,7 +18,7 @@ export async function findDamage(store: ArtifactStore, artifacts: readonly Artif
   const alone = artifacts.length === 1;
   for (const artifact of artifacts) {
     const found = await verifyArtifact(store, artifact, { ancestors: alone });
-    say(`${found.length === 0 ? 'ok     ' : 'DAMAGED'}  ${nameOf(artifact)}${alone ? ' and what it was made from' : ''}`);
+    say(`${found.length === 0 ? 'ok     ' : 'DAMAGED'}  ${nameOf(artifact)}${alone ? ' and what it was made from' : ''}${await describeConsumed(store, artifact)}`);
     for (const problem of found) {
       const group = damaged.get(nameOf(problem.artifact)) ?? { artifact: problem.artifact, problems: [] };
       group.problems.push(problem);
@@ -26,6 +27,13 @@ export async function findDamage(store: ArtifactStore, artifacts: readonly Artif
   }
   const order = ({ artifact }: DamagedArtifact) => stageNames.indexOf(artifact.stage);
   return [...damaged.values()].sort((a, b) => order(a) - order(b));
+}
+
+/** Shards that were deleted when they had been read are no damage. */
+async function describeConsumed(store: ArtifactStore, artifact: ArtifactId): Promise<string> {
+  if (artifact.stage !== 'sampleActivations' || !(await isConsumed(store, artifact))) return '';
+  const absent = await absentShards(store, artifact);
+  return absent === 0 ? '' : ` (${absent} shards were consumed: deleted when they had been read, made again when they are asked for)`;
 }
 
 /** A line for each damaged file, and for each artifact those that were made from it and the runs they belong to. */

@@ -1,7 +1,7 @@
 // What a run will take, worked out on paper before anything runs: tokens, shards, bytes and floating-point operations of
 // every stage, and time by device. Pure arithmetic, so that tests hold it against hand-worked numbers.
 import { forwardFlopsPerToken, matmulParameters, samplingFlopsPerPrompt } from '../model/flops.ts';
-import type { ArchitectureConfig, PipelineConfig } from '../schemas/config.ts';
+import { hookWidth, type PipelineConfig } from '../schemas/config.ts';
 import type { StageName } from '../schemas/stages.ts';
 import type { Device } from './devices.ts';
 
@@ -68,11 +68,6 @@ export function sampledVectors({ activations, transformer }: PipelineConfig, { t
   return prompts * activations.positionsPerPrompt;
 }
 
-/** Components of the vectors at a hook point. */
-export function hookWidth({ dMlp, dModel }: ArchitectureConfig, hook: string): number {
-  return hook.endsWith('mlp.hook_pre') || hook.endsWith('mlp.hook_post') ? dMlp : dModel;
-}
-
 function estimateTokenize({ tokenize }: PipelineConfig, { diskBytes, textBytes, trainTokens, heldOutTokens }: CorpusSize): StageEstimate {
   const tokens = trainTokens + heldOutTokens;
   return { stage: 'tokenize', label: '', pieces: Math.ceil(diskBytes / tokenize.shardBytes), unit: 'shards', amount: tokens, amountUnit: 'tokens', flops: 0, bytes: 2 * tokens, trafficBytes: 0, work: 'text', textBytes };
@@ -93,8 +88,11 @@ function estimateActivations(config: PipelineConfig, corpus: CorpusSize, hook: s
   const vectors = sampledVectors(config, corpus);
   const prompts = vectors / activations.positionsPerPrompt;
   const bytes = vectors * (vectorBytes(config, hook) + rowLabelBytes);
-  const flops = prompts * samplingFlopsPerPrompt(transformer.architecture, hook, activations.positionsPerPrompt);
-  return { stage: 'sampleActivations', label, pieces: Math.ceil(prompts / activations.promptsPerShard), unit: 'shards', amount: vectors, amountUnit: 'vectors', flops, bytes, trafficBytes: bytes, work: 'transformer', textBytes: 0 };
+  const consumed = activations.retention === 'consume';
+  // What is consumed is made once for each epoch of the SAE that has most.
+  const times = consumed ? Math.max(...config.saes.filter((sae) => sae.hook === hook).map(({ epochs }) => epochs)) : 1;
+  const flops = times * prompts * samplingFlopsPerPrompt(transformer.architecture, hook, activations.positionsPerPrompt);
+  return { stage: 'sampleActivations', label, pieces: Math.ceil(prompts / activations.promptsPerShard), unit: 'shards', amount: vectors, amountUnit: 'vectors', flops, bytes: consumed ? 0 : bytes, trafficBytes: times * bytes, work: 'transformer', textBytes: 0 };
 }
 
 function estimateSae(config: PipelineConfig, corpus: CorpusSize, index: number): StageEstimate {

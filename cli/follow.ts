@@ -13,7 +13,7 @@ import { freeBytes } from '../setup/cache.ts';
 import { workflowUrl } from './connection.ts';
 import { lookAtCorpus, requireCorpus, withTokenizer } from './corpus.ts';
 import { Stopped } from './errors.ts';
-import { estimateStages } from './estimates.ts';
+import { describePeak, estimateDisk } from './diskEstimate.ts';
 import { formatBytes, formatDuration } from './format.ts';
 import { Interrupt } from './interrupt.ts';
 import { showRun } from './liveView.ts';
@@ -133,12 +133,20 @@ async function requireInputs(config: PipelineConfig, { storeUri, worker, diskChe
   if (config.corpus.paths.includes(DEMO_CORPUS_PATTERN)) await buildDemoCorpus({ onProgress: (message) => say(`demo corpus: ${message}`) });
   if (folder === undefined || !diskCheck) return;
   const { size } = await lookAtCorpus(sized, cwd);
-  const needed = estimateStages(sized, size).reduce((sum, { bytes }) => sum + bytes, 0);
+  const disk = estimateDisk(sized, size);
+  const needed = disk.peakBytes;
   const free = await freeBytes(folder);
   if (needed <= free) return;
   // A run that goes on has much of it already.
   const stored = (await store.list('')).reduce((sum, { bytes }) => sum + bytes, 0);
-  if (needed > free + stored) throw new UserError(`this run needs about ${formatBytes(needed)} of disk, and ${formatBytes(free)} are free in ${folder}`, 'Free some space or choose another store with --store; saeflow plan says which stage needs what. With --no-disk-check it starts all the same.');
+  if (needed <= free + stored) return;
+  const { retention } = sized.activations;
+  const consumedBytes = disk.otherBytes + disk.consume.bytes;
+  const consume = retention === 'keep' && consumedBytes < needed ? `, set activations.retention=consume (then ${formatBytes(consumedBytes)}: shards are deleted when they have been read)` : '';
+  throw new UserError(
+    `this run needs about ${formatBytes(needed)} of disk at once, and ${formatBytes(free)} are free in ${folder}${stored === 0 ? '' : ` beside ${formatBytes(stored)} stored`}: ${describePeak(disk, retention)}`,
+    `Free some space${consume}, or choose another store with --store; saeflow plan says which stage needs what. With --no-disk-check it starts all the same.`,
+  );
 }
 
 /** A failure that is noticed beside the run: the first one counts. */

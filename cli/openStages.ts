@@ -4,8 +4,11 @@ import { defaultPayloadConverter } from '@temporalio/common';
 import { specKey } from '../data/artifact.ts';
 import { UserError } from '../schemas/errors.ts';
 import { stageInput } from '../schemas/progress.ts';
+import { supplyInput } from '../schemas/supply.ts';
 import { stageName, stageNames, type ArtifactId, type StageName } from '../schemas/stages.ts';
 import { findRunningTemporal } from './connection.ts';
+
+const supplyType = 'supplyActivations';
 
 export interface OpenStages {
   /** False when no server could be asked. */
@@ -34,10 +37,11 @@ export async function openStagesOf(client: Client): Promise<OpenStages> {
   const keys = new Set<string>();
   const whole = new Set<StageName>();
   let count = 0;
-  const types = stageNames.map((name) => `'${name}'`).join(', ');
+  const types = [...stageNames, supplyType].map((name) => `'${name}'`).join(', ');
   for await (const workflow of client.workflow.list({ query: `ExecutionStatus = 'Running' AND WorkflowType IN (${types})` })) {
     count++;
-    const stage = stageName.parse(workflow.type);
+    // A supply makes and deletes shards of what sampling finishes later.
+    const stage = workflow.type === supplyType ? 'sampleActivations' : stageName.parse(workflow.type);
     const key = await keyOf(client, workflow);
     if (key === undefined) whole.add(stage);
     else keys.add(`${stage}/${key}`);
@@ -46,12 +50,13 @@ export async function openStagesOf(client: Client): Promise<OpenStages> {
 }
 
 /** From the workflow's input, which its first event holds: its id is anything when a person started it. */
-async function keyOf({ workflowService, options }: Client, { workflowId, runId }: WorkflowExecutionInfo): Promise<string | undefined> {
+async function keyOf({ workflowService, options }: Client, { workflowId, runId, type }: WorkflowExecutionInfo): Promise<string | undefined> {
   const { history } = await workflowService.getWorkflowExecutionHistory({ namespace: options.namespace, execution: { workflowId, runId }, maximumPageSize: 1 });
   const [payload] = history?.events?.[0]?.workflowExecutionStartedEventAttributes?.input?.payloads ?? [];
   if (payload === undefined) return undefined;
   try {
-    return specKey(stageInput.parse(defaultPayloadConverter.fromPayload(payload)).spec);
+    const input = defaultPayloadConverter.fromPayload(payload);
+    return specKey((type === supplyType ? supplyInput.parse(input).stage : stageInput.parse(input)).spec);
   } catch {
     return undefined; // Encrypted, or not of this version.
   }

@@ -3,6 +3,7 @@ import { configHash } from '../data/configHash.ts';
 import type { PipelineConfig } from '../schemas/config.ts';
 import type { CorpusLook } from './corpus.ts';
 import type { Device } from './devices.ts';
+import { describePeak, estimateDisk, type DiskEstimate } from './diskEstimate.ts';
 import { estimateSeconds, estimateStages, type StageEstimate } from './estimates.ts';
 import { alignTable, formatBytes, formatCount, formatDuration, formatFlops } from './format.ts';
 import { stageTitle } from './progressLines.ts';
@@ -13,6 +14,8 @@ export interface Plan {
   corpus: CorpusLook;
   stages: StageEstimate[];
   totals: { flops: number; bytes: number };
+  /** At once, when it is most. */
+  disk: DiskEstimate;
   /** Seconds by device, in the order of `stages`. */
   devices: { name: string; reason: string; seconds: number[]; totalSeconds: number }[];
   /** Absent where the store is not a folder of this machine. */
@@ -30,6 +33,7 @@ export function buildPlan(config: PipelineConfig, corpus: CorpusLook, devices: r
     corpus,
     stages,
     totals: { flops: sum(stages.map(({ flops }) => flops)), bytes: sum(stages.map(({ bytes }) => bytes)) },
+    disk: estimateDisk(config, corpus.size),
     devices: devices.map((device) => {
       const seconds = stages.map((stage) => estimateSeconds(stage, device));
       return { name: device.name, reason: device.reason, seconds, totalSeconds: sum(seconds) };
@@ -53,7 +57,7 @@ export function describePlan(plan: Plan): string[] {
     'Times are floors for one device, good to a factor of two:',
     ...plan.devices.map(({ name, reason }) => `  ${name}: ${reason}`),
     '',
-    diskLine(plan),
+    ...diskLines(plan),
   ];
 }
 
@@ -68,8 +72,13 @@ function timeTable({ stages, devices }: Plan): string[] {
   return alignTable([['estimated time', ...devices.map(({ name }) => name)], ...rows, ['total', ...devices.map(({ totalSeconds }) => formatDuration(totalSeconds))]], columns);
 }
 
-function diskLine({ totals, freeBytes }: Plan): string {
-  const need = `disk: ${formatBytes(totals.bytes)} needed`;
-  if (freeBytes === undefined) return `${need}, in a bucket`;
-  return `${need}, ${formatBytes(freeBytes)} free: ${totals.bytes <= freeBytes ? 'enough' : 'NOT ENOUGH; choose another store with --store'}`;
+function diskLines({ disk, freeBytes, config }: Plan): string[] {
+  const { retention } = config.activations;
+  const other = retention === 'keep' ? 'consume' : 'keep';
+  const bytesOf = (choice: typeof retention) => disk.otherBytes + disk[choice].bytes;
+  const fits = freeBytes === undefined || disk.peakBytes <= freeBytes;
+  const advice = other === 'consume' && freeBytes !== undefined && bytesOf(other) <= freeBytes ? 'set activations.retention=consume, or choose another store with --store' : 'choose another store with --store';
+  const verdict = freeBytes === undefined ? 'in a bucket' : `${formatBytes(freeBytes)} free: ${fits ? 'enough' : `NOT ENOUGH; ${advice}`}`;
+  const line = (choice: typeof retention) => [`  activations.retention=${choice}`, formatBytes(bytesOf(choice)), `${describePeak(disk, choice)}${choice === retention ? ' (this run)' : ''}`];
+  return [`disk at most: ${formatBytes(disk.peakBytes)} at once, ${verdict}`, ...alignTable([line(retention), line(other)], [1])];
 }

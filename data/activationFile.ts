@@ -19,6 +19,9 @@ export interface RowBlock {
   documents: Int32Array;
 }
 
+/** A shard's file is not there: lost, or deleted when it had been read (activations.retention consume). */
+export class AbsentShardError extends UserError {}
+
 interface OpenFile {
   dtype: ActivationDtype;
   /** Bounds of the columns `activation` and `document` in the file, three numbers a row group. */
@@ -76,7 +79,7 @@ export class ActivationFile {
   private explain(error: unknown, group: number): unknown {
     const place = `${this.store.uri}/${this.path}`;
     const remedy = 'Put the file back from a copy, or run saeflow repair, which makes what is damaged anew, and then the same run again.';
-    if (error instanceof NotFoundError) return new UserError(`${place} is missing, though its manifest names it`, remedy, { cause: error });
+    if (error instanceof NotFoundError) return new AbsentShardError(`${place} is missing, though its manifest names it`, remedy, { cause: error });
     // What the layout's and the ranges' checks throw, and hyparquet on a footer that is none; anything else is the store's.
     const isDamage = error instanceof RangeError || error instanceof TypeError || (error instanceof Error && error.constructor === Error && /parquet|thrift/i.test(error.message));
     return isDamage ? new UserError(`${place} is corrupted (row group ${group}): ${(error as Error).message}`, remedy, { cause: error }) : error;

@@ -62,6 +62,8 @@ export interface ArtifactStore {
   deletePrefix(prefix: string): Promise<void>;
   /** Writes that have not ended, sorted by path. Only their age tells those of dead writers. */
   listUnfinished(): Promise<UnfinishedWrite[]>;
+  /** Free where the store lies; undefined where nobody can tell, as of a bucket. */
+  freeBytes(): Promise<number | undefined>;
   /** Throws away what such a write left; one that is gone is fine. A writer that lives after all fails, and its activity is retried. */
   deleteUnfinished(write: UnfinishedWrite): Promise<void>;
 }

@@ -70,6 +70,11 @@ export async function latestCheckpoint<State>(store: ArtifactStore, id: Artifact
   return null;
 }
 
+/** The step of the newest checkpoint, whether it is sound or not; undefined when there is none. */
+export async function latestStep(store: ArtifactStore, id: ArtifactId): Promise<number | undefined> {
+  return (await stepsIn(store, id))[0];
+}
+
 async function readCheckpoint(store: ArtifactStore, id: ArtifactId, step: number): Promise<Omit<Checkpoint<unknown>, 'step'> | { damage: string }> {
   try {
     const receipt = checkpointReceipt.parse(JSON.parse(Buffer.from(await store.get(receiptPath(id, step))).toString()));

@@ -7,7 +7,7 @@ import { artifactPath, listReceipts, readSpec, readVerified } from './artifact.t
 import type { ArtifactStore } from './artifactStore.ts';
 import { finishSite } from './dashboardSite.ts';
 import { requireDocuments } from './documents.ts';
-import { promptPlanOf } from './plans.ts';
+import { promptPlanOf } from './promptPlans.ts';
 import { tokenizerFiles } from './tokenizerFile.ts';
 
 export interface Finished {

@@ -71,6 +71,10 @@ export class CountedStore implements ArtifactStore {
     return this.store.deleteUnfinished(write);
   }
 
+  freeBytes(): Promise<number | undefined> {
+    return this.store.freeBytes();
+  }
+
   private read(bytes: Uint8Array): Uint8Array {
     this.traffic.bytesRead += bytes.length;
     return bytes;

@@ -6,7 +6,7 @@ import { featureIndex, runPage, vocabulary, type Curve, type FeatureIndex, type 
 import { UserError } from '../schemas/errors.ts';
 import { resamplingResult } from '../schemas/jobs.ts';
 import type { ArtifactId, SpecOf } from '../schemas/stages.ts';
-import { artifactPath, readManifest, readSpec } from './artifact.ts';
+import { artifactPath, configInsideKey, readManifest, readSpec } from './artifact.ts';
 import type { ArtifactStore } from './artifactStore.ts';
 import { evaluationOf, type Evaluation, type EvaluationSums } from './evaluation.ts';
 import { rounded } from './featurePages.ts';
@@ -156,7 +156,9 @@ async function runPageOf(store: ArtifactStore, { inputs }: SpecOf<'exportDashboa
 }
 
 async function lineageOf(store: ArtifactStore, id: ArtifactId): Promise<RunPage['lineage'][number]> {
-  const { config } = await readSpec(store, id);
+  const spec = await readSpec(store, id);
+  // Pages are the same whether activations were kept or consumed.
+  const config = spec.stage === 'sampleActivations' ? configInsideKey(spec) : spec.config;
   const { total = 0, skipped = [] } = (await readManifest(store, id))?.shards ?? {};
   return { ...id, config, ...(skipped.length === 0 ? {} : { skipped: { shards: skipped, total } }) };
 }

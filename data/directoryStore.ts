@@ -117,6 +117,14 @@ export class DirectoryStore implements ArtifactStore {
     await rm(join(this.uri, path), { force: true });
   }
 
+  async freeBytes(): Promise<number | undefined> {
+    // The folder may not have been made yet: then its disk is that of the first one above it that has.
+    for (let folder = this.uri; ; folder = dirname(folder)) {
+      const disk = await statfs(folder).catch(ignoreMissing);
+      if (disk) return disk.bavail * disk.bsize;
+    }
+  }
+
   private resolve(path: string): string {
     checkPath(path);
     return join(this.uri, path);

@@ -3,7 +3,7 @@
 import type { Manifest } from '../schemas/artifact.ts';
 import { UserError } from '../schemas/errors.ts';
 import { artifactId, stageNames, type ArtifactId } from '../schemas/stages.ts';
-import { artifactPath, readManifest, readSpec } from './artifact.ts';
+import { artifactPath, consumedMarker, readManifest, readSpec } from './artifact.ts';
 import { NotFoundError, type ArtifactStore, type ListedObject, type UnfinishedWrite } from './artifactStore.ts';
 import { surplusCheckpointFiles } from './checkpoint.ts';
 import { planStage } from './plans.ts';
@@ -111,7 +111,7 @@ function kindOf(path: string): GarbageKind | undefined {
   if (path.startsWith('work/')) return 'work';
   // The page and the report beside a dashboard's data are published after its manifest is written.
   const published = path.startsWith('site/') && !path.startsWith('site/data/');
-  const bookkeeping = ['spec.json', 'plan.json', 'manifest.json'].includes(path) || path.startsWith('receipts/');
+  const bookkeeping = ['spec.json', 'plan.json', 'manifest.json', consumedMarker].includes(path) || path.startsWith('receipts/');
   return published || bookkeeping ? undefined : 'unnamed';
 }
 

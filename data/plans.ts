@@ -4,13 +4,14 @@ import { z } from 'zod';
 import { UserError } from '../schemas/errors.ts';
 import type { StagePlan } from '../schemas/progress.ts';
 import type { SpecOf, StageSpec } from '../schemas/stages.ts';
+import { openActivations } from './activationSource.ts';
 import { artifactPath, specKey } from './artifact.ts';
 import type { ArtifactStore } from './artifactStore.ts';
 import { corpusFile } from './corpusFiles.ts';
 import { planCorpusShards } from './corpusShards.ts';
 import { heldOutWindows } from './heldOut.ts';
 import { manifestOf, specOf } from './inputs.ts';
-import { PromptPlan } from './promptPlan.ts';
+import { contextLengthOf, promptPlanOf } from './promptPlans.ts';
 import { copyTokenizer } from './tokenizerFile.ts';
 
 /** Where resolveCorpus keeps the list of files a corpus key stands for. */
@@ -59,8 +60,7 @@ async function planTokenize(store: ArtifactStore, spec: SpecOf<'tokenize'>): Pro
 
 async function planTrainSae(store: ArtifactStore, spec: SpecOf<'trainSae'>): Promise<Work> {
   const { sae } = spec.config;
-  const activations = await manifestOf(store, 'sampleActivations', spec.inputs.sampleActivations);
-  const vectors = activations.metrics['vectors']!;
+  const { vectors } = await openActivations(store, spec.inputs.sampleActivations);
   const steps = Math.floor((vectors * sae.epochs) / sae.batchSize);
   if (steps === 0) {
     throw new UserError(`saes[].batchSize ${sae.batchSize} is larger than the data: ${vectors} vectors × ${sae.epochs} epochs make no whole batch`, 'Lower batchSize, raise epochs, or sample more activations.');
@@ -73,19 +73,4 @@ async function planTrainSae(store: ArtifactStore, spec: SpecOf<'trainSae'>): Pro
 function milestonesOf(steps: number, every: number, extra: number[]): number[] {
   const regular = Array.from({ length: Math.floor(steps / every) }, (_, index) => (index + 1) * every);
   return [...new Set([...regular, ...extra, steps])].sort((a, b) => a - b);
-}
-
-/** The prompts of a sampleActivations stage. Throws UserError when the corpus has too few tokens for it. */
-export async function promptPlanOf(store: ArtifactStore, spec: SpecOf<'sampleActivations'>): Promise<PromptPlan> {
-  const tokenize = await manifestOf(store, 'tokenize', spec.inputs.tokenize);
-  const contextLength = await contextLengthOf(store, spec.inputs.trainTransformer);
-  try {
-    return new PromptPlan(spec.config.activations, spec.config.seed, contextLength, tokenize.metrics['trainTokens']!);
-  } catch (cause) {
-    throw new UserError(`activations.prompts: ${(cause as Error).message}`, 'Ask for fewer prompts, use a larger corpus, or the plan random-offsets.', { cause });
-  }
-}
-
-async function contextLengthOf(store: ArtifactStore, key: string): Promise<number> {
-  return (await specOf(store, { stage: 'trainTransformer', key: key }, 'trainTransformer')).config.architecture.contextLength;
 }

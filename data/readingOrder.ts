@@ -25,6 +25,16 @@ interface Group {
   poolRows: number[];
 }
 
+/** Shards that are read together. */
+export interface ShardGroup {
+  shards: number[];
+  /** Of the first of them among the shards of all epochs, in order of reading. */
+  place: number;
+  /** Rows [start, end) of the sequence of all epochs. */
+  start: number;
+  end: number;
+}
+
 export interface ReadingOrderOptions {
   /** Rows of each shard. */
   sizes: readonly number[];
@@ -57,6 +67,21 @@ export class ReadingOrder {
     const rowInGroup = rowInEpoch - rowStarts[groupIndex]!;
     const index = lastAtOrBelow(poolRows, rowInGroup);
     return { pool: epochIndex * this.poolNumbers + poolStarts[groupIndex]! + index, row: rowInGroup - poolRows[index]!, rows: poolRows[index + 1]! - poolRows[index]! };
+  }
+
+  /** The shards that lie side by side where a position of the sequence of all epochs is, and where they begin and end in it. */
+  groupAt(position: number): ShardGroup {
+    const { mixShards } = this.options;
+    const epochIndex = Math.floor(position / this.totalRows);
+    const { order, rowStarts } = this.epoch(epochIndex);
+    const start = epochIndex * this.totalRows;
+    const index = lastAtOrBelow(rowStarts, position - start);
+    return {
+      shards: [...order.subarray(index * mixShards, (index + 1) * mixShards)],
+      place: epochIndex * order.length + index * mixShards,
+      start: start + rowStarts[index]!,
+      end: start + rowStarts[index + 1]!,
+    };
   }
 
   /** The pool read after this one. */

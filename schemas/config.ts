@@ -130,6 +130,10 @@ export const activationsConfig = z.strictObject({
   dtype: z.enum(['float16', 'float32']).default('float16'),
   /** A number beyond what dtype holds (float16 ends at 65,504): refuse the shard, or store the largest there is and count it. */
   onOverflow: z.enum(['fail', 'saturate']).default('fail'),
+  /** What becomes of a shard's file when every SAE that reads it has a checkpoint beyond it: it stays, or is deleted and made again should anyone ask. */
+  retention: outsideKey(z.enum(['keep', 'consume']).default('keep')),
+  /** Under `consume` the most shards there are at once; null is three times an SAE's mixShards: two groups being read and one ahead. */
+  windowShards: outsideKey(positive.nullable().default(null)),
 });
 
 export const resamplingConfig = z.strictObject({
@@ -296,4 +300,9 @@ export type PipelineInput = z.input<typeof pipelineConfig>;
 /** Vocabulary rows of the model: the tokenizer's ids padded to a multiple of 64 (50257 → 50304 [N]). */
 export function paddedVocabSize(vocabSize: number): number {
   return Math.ceil(vocabSize / 64) * 64;
+}
+
+/** Components of the vectors at a hook point. */
+export function hookWidth({ dMlp, dModel }: ArchitectureConfig, hook: string): number {
+  return hook.endsWith('mlp.hook_pre') || hook.endsWith('mlp.hook_post') ? dMlp : dModel;
 }

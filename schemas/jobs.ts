@@ -8,17 +8,21 @@ import { artifactId, sha256Hex } from './stages.ts';
 const part = { artifact: artifactId, storeUri: z.string() };
 const shard = z.int().nonnegative();
 const step = z.int().nonnegative();
+/** Somebody makes shards that are absent: the job answers so instead of failing. */
+const supplied = z.literal(true).optional();
 
 export const job = z.discriminatedUnion('kind', [
   z.strictObject({ kind: z.literal('tokenizeShard'), ...part, shard }),
   /** Steps from the newest checkpoint up to `toStep`, then an evaluation and a checkpoint. */
   z.strictObject({ kind: z.literal('trainTransformerSegment'), ...part, toStep: step }),
-  z.strictObject({ kind: z.literal('sampleShard'), ...part, shard }),
+  /** `again`: a shard whose file was deleted, which must come out as its receipt says. */
+  z.strictObject({ kind: z.literal('sampleShard'), ...part, shard, again: z.literal(true).optional() }),
   /** Initial weights: geometric median, normalisation; checkpoint of step 0. */
-  z.strictObject({ kind: z.literal('initialiseSae'), ...part }),
-  z.strictObject({ kind: z.literal('trainSaeSegment'), ...part, toStep: step }),
+  z.strictObject({ kind: z.literal('initialiseSae'), ...part, supplied }),
+  /** `stopAt`: the shards of the steps from there on are not asked for yet; a step whose shard is absent ends it earlier. */
+  z.strictObject({ kind: z.literal('trainSaeSegment'), ...part, toStep: step, stopAt: step.optional() }),
   /** Resampling of dead neurons at `step`, exactly once: a checkpoint that holds its record is answered with that record. */
-  z.strictObject({ kind: z.literal('resampleSae'), ...part, step }),
+  z.strictObject({ kind: z.literal('resampleSae'), ...part, step, supplied }),
   /** Held-out windows of one shard through model and SAE: losses and sparse activations. */
   z.strictObject({ kind: z.literal('readFeaturesShard'), ...part, shard }),
   /** All examples, histograms and logits of one block of features, from the shards read. */
@@ -33,7 +37,9 @@ export const job = z.discriminatedUnion('kind', [
 export type Job = z.infer<typeof job>;
 export type JobKind = Job['kind'];
 
-export const segmentResult = z.strictObject({ step, metrics });
+/** A shard that was to be read is not there; all that was done is saved. */
+const absent = z.literal(true).optional();
+export const segmentResult = z.strictObject({ step, metrics, absent });
 export type SegmentResult = z.infer<typeof segmentResult>;
 
 /** SPEC §4: the record in short; the full one (dead ids, source rows, norms) is a file of the SAE artifact. */
@@ -42,6 +48,7 @@ export const resamplingResult = z.strictObject({
   dead: z.int().nonnegative(),
   resampled: z.int().nonnegative(),
   metrics,
+  absent,
 });
 export type ResamplingResult = z.infer<typeof resamplingResult>;
 

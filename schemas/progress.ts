@@ -66,6 +66,8 @@ export const stagePlan = z.strictObject({
   milestones: z.array(z.int().positive()),
   /** Milestones at which dead neurons are resampled. */
   resamplings: z.array(z.int().positive()),
+  /** Of an SAE whose activations are not all there: they are made while it reads, at most so many shards at once. */
+  supply: z.strictObject({ spec: stageSpec, windowShards: z.int().positive() }).optional(),
 });
 export type StagePlan = z.infer<typeof stagePlan>;
 

@@ -2,6 +2,7 @@
 // answered, not made again. Each handler is loaded when it is needed: tokenizing needs no tensors.
 import { readReceipt, writeReceipt } from '../data/artifact.ts';
 import { CountedStore, trafficOf } from '../data/countedStore.ts';
+import { receiptOfPresent, requireSameAgain } from '../data/shardFiles.ts';
 import type { Receipt } from '../schemas/artifact.ts';
 import type { Job } from '../schemas/jobs.ts';
 import type { JobContext } from './context.ts';
@@ -17,7 +18,7 @@ async function runCounted(job: Job, context: JobContext): Promise<unknown> {
     case 'tokenizeShard':
       return receipted(job, context, job.shard, async () => (await import('./tokenizeShard.ts')).tokenizeShard(artifact, job.shard, context));
     case 'sampleShard':
-      return receipted(job, context, job.shard, async () => (await import('./sampleShard.ts')).sampleShard(artifact, job.shard, context));
+      return (job.again ? remade : receipted)(job, context, job.shard, async () => (await import('./sampleShard.ts')).sampleShard(artifact, job.shard, context));
     case 'readFeaturesShard':
       return receipted(job, context, job.shard, async () => (await import('./readFeatures.ts')).readFeaturesShard(artifact, job.shard, context));
     case 'writeFeaturesBlock': // its receipt's number depends on the plan, which the handler knows
@@ -29,11 +30,11 @@ async function runCounted(job: Job, context: JobContext): Promise<unknown> {
     case 'trainTransformerSegment':
       return (await import('./trainTransformer.ts')).trainTransformerSegment(artifact, job.toStep, context);
     case 'initialiseSae':
-      return (await import('./trainSae.ts')).initialiseSae(artifact, context);
+      return (await import('./trainSae.ts')).initialiseSae(artifact, context, job.supplied);
     case 'trainSaeSegment':
-      return (await import('./trainSae.ts')).trainSaeSegment(artifact, job.toStep, context);
+      return (await import('./trainSae.ts')).trainSaeSegment(artifact, job.toStep, context, job.stopAt);
     case 'resampleSae':
-      return (await import('./trainSae.ts')).resampleSae(artifact, job.step, context);
+      return (await import('./trainSae.ts')).resampleSae(artifact, job.step, context, job.supplied);
     case 'compareSaes':
       return (await import('./compareSaes.ts')).compareSaes({ before: job.before, after: artifact.key }, context);
   }
@@ -41,6 +42,18 @@ async function runCounted(job: Job, context: JobContext): Promise<unknown> {
 
 async function receipted(job: Job, context: JobContext, shard: number, make: () => Promise<Receipt>): Promise<Receipt> {
   return (await readReceipt(context.store, job.artifact, shard)) ?? writeOnce(job, context, await make());
+}
+
+/** A shard whose file may have been deleted since: answered when it is there, else made, and checked if it was made before. */
+async function remade(job: Job, context: JobContext, shard: number, make: () => Promise<Receipt>): Promise<Receipt> {
+  const { store } = context;
+  const present = await receiptOfPresent(store, job.artifact, shard);
+  if (present !== null) return present;
+  const before = await readReceipt(store, job.artifact, shard);
+  const again = await make();
+  if (before === null) return writeOnce(job, context, again);
+  await requireSameAgain(store, job.artifact, before, again);
+  return before;
 }
 
 async function writeOnce({ artifact }: Job, { store }: JobContext, made: Receipt): Promise<Receipt> {

@@ -1,7 +1,8 @@
 // From a batch of the shuffled reader back to the shards, documents and tokens its vectors are from.
+import { openActivations } from '../data/activationSource.ts';
 import { decodeActivationShard, type ActivationDtype } from '../data/activationShard.ts';
 import { artifactPath, readVerified } from '../data/artifact.ts';
-import { manifestOf, specOf } from '../data/inputs.ts';
+import { specOf } from '../data/inputs.ts';
 import type { DocumentRow } from '../data/tokenShard.ts';
 import { UserError } from '../schemas/errors.ts';
 import { openTokens } from './artifacts.ts';
@@ -52,14 +53,13 @@ export async function refuseBadVectors(setting: SaeSetting, batch: number, conte
 
 async function originsOf({ id, reader }: SaeSetting, batch: number, { store }: JobContext): Promise<Origin[]> {
   const { inputs } = await specOf(store, id, 'trainSae');
-  const artifact = { stage: 'sampleActivations', key: inputs.sampleActivations } as const;
-  const { files } = await manifestOf(store, artifact.stage, artifact.key);
-  const documents = await documentsOf((await specOf(store, artifact, 'sampleActivations')).inputs.tokenize, { store });
+  const { id: artifact, spec, shards } = await openActivations(store, inputs.sampleActivations);
+  const documents = await documentsOf(spec.inputs.tokenize, { store });
   const sources = reader.sources(batch);
   const origins = new Array<Origin>(sources.length);
   // shard after shard: one decoded shard is held at a time
   for (const shard of new Set(sources.map((source) => source.shard))) {
-    const entry = files[shard]!;
+    const entry = await shards[shard]!.entry();
     const { document, position, dtype } = await decodeActivationShard(await readVerified(store, artifact, entry));
     sources.forEach((source, index) => {
       if (source.shard !== shard) return;

@@ -7,24 +7,28 @@ import { refuseBadVectors, vectorProvenance } from './saeProvenance.ts';
 import { resampleNow } from './saeResampling.ts';
 import { batchAt, checkpointTensors, deadNow, openTraining, saveTraining, waitingFraction, zeroSums, type SaeTraining } from './saeTraining.ts';
 
-/** Steps up to `toStep`, with checkpoints on the way and at the end. Changes `training` in place. */
-export async function trainTo(training: SaeTraining, toStep: number, context: JobContext): Promise<void> {
+/**
+ * Steps up to the milestone `toStep`, or to `stopAt` where that comes before it, with checkpoints on the way and at the
+ * end. Changes `training` in place. `stopAt` leaves no trace in the result: where shards end must not.
+ */
+export async function trainTo(training: SaeTraining, toStep: number, context: JobContext, stopAt = toStep): Promise<void> {
   const { config } = training;
+  const endStep = Math.min(toStep, stopAt);
   const started = performance.now();
   const secondsBefore = training.state.seconds;
-  while (training.step < toStep) {
+  while (training.step < endStep) {
     if (resamplingIsDue(training)) await resampleNow(training, context);
     let diverged = await advance(training, toStep, context);
     training.state.seconds = secondsBefore + (performance.now() - started) / 1000;
     const stop = diverged === undefined && context.shouldStop();
     const milestone = isMilestone(training, toStep);
-    if (diverged === undefined && (milestone || stop || training.step % config.checkpointEverySteps === 0)) {
+    if (diverged === undefined && (milestone || stop || training.step === endStep || training.step % config.checkpointEverySteps === 0)) {
       const tensors = checkpointTensors(training);
       diverged = divergedInTensors(config, training.step, milestone, tensors);
       if (diverged === undefined) await saveTraining(training, context, tensors);
     }
     if (diverged !== undefined) await goBack(training, diverged, context);
-    if (stop && training.step < toStep) throw new StoppedError();
+    if (stop && training.step < endStep) throw new StoppedError();
   }
 }
 

@@ -1,8 +1,8 @@
 // The state of an SAE's training and how it is kept: weights, moments, step, last firing of each feature, the log. The
 // reader of activations is a pure function of the step, so the data cursor is the step itself.
 import { z } from 'zod';
-import { ActivationFile } from '../data/activationFile.ts';
 import { rowsPerGroup } from '../data/activationFormat.ts';
+import { openActivations, readableShards } from '../data/activationSource.ts';
 import { latestCheckpoint, saveCheckpoint } from '../data/checkpoint.ts';
 import { noTraffic, traffic, trafficOf } from '../data/countedStore.ts';
 import { planStage } from '../data/plans.ts';
@@ -16,7 +16,7 @@ import { divergence } from '../schemas/divergence.ts';
 import { UserError } from '../schemas/errors.ts';
 import { resamplingResult } from '../schemas/jobs.ts';
 import type { ArtifactId } from '../schemas/stages.ts';
-import { manifestOf, specOf } from '../data/inputs.ts';
+import { specOf } from '../data/inputs.ts';
 import type { JobContext } from './context.ts';
 import { pinnedSteps } from './divergence.ts';
 
@@ -85,13 +85,11 @@ export async function openSetting(id: ArtifactId, context: JobContext): Promise<
   const { store } = context;
   const spec = await specOf(store, id, 'trainSae');
   const { config, inputs } = spec;
-  const activations = await manifestOf(store, 'sampleActivations', inputs.sampleActivations);
-  const d = activations.metrics['d']!;
-  const source = { stage: 'sampleActivations', key: inputs.sampleActivations } as const;
-  const shards = activations.files.map((entry) => new ActivationFile(store, source, entry, d));
+  const activations = await openActivations(store, inputs.sampleActivations);
+  const { d } = activations;
   const { batchSize, mixShards, epochs } = config.sae;
-  const reader = new ShuffledReader({ shards, blockRows: rowsPerGroup, d, batchSize, mixShards, seed: config.seed, epochs });
-  const hook = (await specOf(store, source, 'sampleActivations')).config.hook;
+  const reader = new ShuffledReader({ shards: readableShards(store, activations), blockRows: rowsPerGroup, d, batchSize, mixShards, seed: config.seed, epochs });
+  const { hook } = activations.spec.config;
   const { milestones } = await planStage(store, spec);
   return { id, config: config.sae, seed: config.seed, reader, batch: new Float32Array(batchSize * d), d, hook, totalSteps: reader.batches, milestones };
 }

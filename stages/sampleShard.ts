@@ -3,6 +3,7 @@
 // Memory holds the shard once, as it will rest, and a batch of prompts.
 import * as tf from '@tensorflow/tfjs-core';
 import { bytesPerNumber, type RowGroup } from '../data/activationFormat.ts';
+import { shardPath } from '../data/activationSource.ts';
 import { activationShardPieces, cutIntoGroups } from '../data/activationWriter.ts';
 import { artifactPath } from '../data/artifact.ts';
 import { specOf } from '../data/inputs.ts';
@@ -70,7 +71,7 @@ export async function sampleShard(id: ArtifactId, shard: number, context: JobCon
   }
   tf.dispose(model.parameters);
   const metadata = { hook, key: id.key, shard: String(shard) };
-  const path = `shards/${String(shard).padStart(5, '0')}.parquet`;
+  const path = shardPath(shard);
   const stored = await store.putPieces(artifactPath(id, path), activationShardPieces({ d, dtype: activations.dtype, metadata }, cutIntoGroups(group)));
   const work = {
     // read; of these `vectors` were computed at the hook

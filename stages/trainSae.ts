@@ -1,5 +1,6 @@
 // An SAE's training as jobs: initial weights from a sample, then segments between milestones, the last of which writes
 // the SAE in SAELens's format.
+import { AbsentShardError } from '../data/activationFile.ts';
 import { artifactPath, writeReceipt } from '../data/artifact.ts';
 import type { ArtifactStore } from '../data/artifactStore.ts';
 import { latestCheckpoint } from '../data/checkpoint.ts';
@@ -17,23 +18,19 @@ import { breathe, type JobContext } from './context.ts';
 import { refuseBadVectors } from './saeProvenance.ts';
 import { resampleNow, resamplingPath } from './saeResampling.ts';
 import { trainTo } from './saeSteps.ts';
-import { openSetting, openTraining, saeState, saveTraining, startMetrics, startTraining, tensorsOf, type SaeTraining } from './saeTraining.ts';
+import { openSetting, openTraining, saeState, saveTraining, startMetrics, startTraining, tensorsOf, type SaeSetting, type SaeTraining } from './saeTraining.ts';
 
 /** Writes the checkpoint of step 0: SPEC §4's initial weights, from the first `initVectors` vectors in reading order. */
-export async function initialiseSae(id: ArtifactId, context: JobContext): Promise<SegmentResult> {
+export async function initialiseSae(id: ArtifactId, context: JobContext, supplied = false): Promise<SegmentResult> {
   const existing = await latestCheckpoint(context.store, id, saeState);
   if (existing !== null) return { step: 0, metrics: startMetrics(existing.state) };
   const setting = await openSetting(id, context);
-  const { config, d, reader } = setting;
-  const points = new Float32Array(Math.min(config.initVectors, reader.batches * config.batchSize) * d);
-  for (let filled = 0, batch = 0; filled < points.length; batch++) {
-    await refuseBadVectors(setting, batch, context);
-    const rows = (await reader.read(batch)).subarray(0, points.length - filled);
-    points.set(rows, filled);
-    filled += rows.length;
-    context.report({ done: filled / d, total: points.length / d, unit: 'vectors', metrics: {} });
-    await breathe();
-  }
+  const { config, d } = setting;
+  const points = await firstVectors(setting, context).catch((error: unknown) => {
+    if (supplied && error instanceof AbsentShardError) return undefined;
+    throw error;
+  });
+  if (points === undefined) return { step: 0, metrics: {}, absent: true };
   const mean = meanOf(points, d);
   const scale = config.normalizeActivations === 'unit-mean-square' ? unitMeanSquareScale(points) : 1;
   for (let index = 0; index < points.length; index++) points[index]! *= scale;
@@ -47,17 +44,40 @@ export async function initialiseSae(id: ArtifactId, context: JobContext): Promis
   return { step: 0, metrics: startMetrics(training.state) };
 }
 
+async function firstVectors(setting: SaeSetting, context: JobContext): Promise<Float32Array> {
+  const { config, d, reader } = setting;
+  const points = new Float32Array(Math.min(config.initVectors, reader.batches * config.batchSize) * d);
+  for (let filled = 0, batch = 0; filled < points.length; batch++) {
+    await refuseBadVectors(setting, batch, context);
+    const rows = (await reader.read(batch)).subarray(0, points.length - filled);
+    points.set(rows, filled);
+    filled += rows.length;
+    context.report({ done: filled / d, total: points.length / d, unit: 'vectors', metrics: {} });
+    await breathe();
+  }
+  return points;
+}
+
 /** Training moves b_dec anyway, so that this is no error. */
 function warnOfMedian(iterations: number): void {
   process.stderr.write(`warning: the geometric median that b_dec starts at still moved after ${iterations} iterations; it is close, but not within the tolerance. Remedy, should it matter: another saes[].initVectors, or decoderBiasInit linear.\n`);
 }
 
-/** Trains up to `toStep`. Answers at once when a checkpoint is already there. */
-export async function trainSaeSegment(id: ArtifactId, toStep: number, context: JobContext): Promise<SegmentResult> {
+/**
+ * Trains up to `toStep`. Answers at once when a checkpoint is already there. With `stopAt` it ends there, or earlier where
+ * a shard is absent: somebody makes shards while it reads.
+ */
+export async function trainSaeSegment(id: ArtifactId, toStep: number, context: JobContext, stopAt?: number): Promise<SegmentResult> {
   const training = await openTraining(await openSetting(id, context), context);
-  await trainTo(training, toStep, context);
-  if (toStep === training.totalSteps) await finish(training, context);
+  const absent = await trainTo(training, toStep, context, stopAt).then(() => false, (error: unknown) => saveBeforeAbsent(error, training, stopAt !== undefined, context));
   const { state } = training;
+  if (training.step < toStep) {
+    training.trainer.dispose();
+    const { loss, mse, l1, l0, dead } = state.log.at(-1) ?? {};
+    const known = Object.entries({ loss, mse, l1, l0, dead }).filter((entry): entry is [string, number] => entry[1] !== undefined);
+    return { step: training.step, metrics: { ...Object.fromEntries(known), seconds: state.seconds }, ...(absent ? { absent } : {}) };
+  }
+  if (toStep === training.totalSteps) await finish(training, context);
   const last = state.log.filter(({ step }) => step <= toStep).at(-1);
   if (last === undefined) throw new UserError(`the checkpoint of step ${training.step} has no log before step ${toStep}`, 'Delete the artifact folder and run again.');
   training.trainer.dispose();
@@ -66,17 +86,28 @@ export async function trainSaeSegment(id: ArtifactId, toStep: number, context: J
 }
 
 /** Resamples at `step`, exactly once: a training that already holds its record answers with it. */
-export async function resampleSae(id: ArtifactId, step: number, context: JobContext): Promise<ResamplingResult> {
+export async function resampleSae(id: ArtifactId, step: number, context: JobContext, supplied = false): Promise<ResamplingResult> {
   const training = await openTraining(await openSetting(id, context), context);
   const known = training.state.resamplings.find((record) => record.step === step);
   if (known !== undefined) {
     training.trainer.dispose();
     return known;
   }
-  await trainTo(training, step, context);
-  const result = await resampleNow(training, context);
-  training.trainer.dispose();
-  return result;
+  try {
+    await trainTo(training, step, context);
+    return await resampleNow(training, context);
+  } catch (error) {
+    return { step: training.step, dead: 0, resampled: 0, metrics: {}, absent: await saveBeforeAbsent(error, training, supplied, context) };
+  } finally {
+    training.trainer.dispose();
+  }
+}
+
+/** Where a shard was absent that somebody can make, saves what was done; throws any other error on. */
+async function saveBeforeAbsent(error: unknown, training: SaeTraining, supplied: boolean, context: JobContext): Promise<true> {
+  if (!supplied || !(error instanceof AbsentShardError)) throw error;
+  if (training.step > training.checkpointStep) await saveTraining(training, context);
+  return true;
 }
 
 function meanOf(points: Float32Array, d: number): Float32Array {

@@ -15,8 +15,9 @@ export const scan = {
   commitStage: proxyActivities<Pick<CpuActivities, 'commitStage'>>({ ...policies.scan, summary: 'commit: write the manifest' }).commitStage,
   publishRun: proxyActivities<Pick<CpuActivities, 'publishRun'>>({ ...policies.scan, summary: 'write the report and the pages' }).publishRun,
 };
+export const shardFiles = proxyActivities<Pick<CpuActivities, 'planReading' | 'lookAtShards' | 'dropShards'>>(policies.scan);
 export const comparisons = proxyActivities<Pick<CpuActivities, 'findPreviousRun' | 'compareSaes'>>(policies.comparison);
 export const labels = proxyActivities<Pick<CpuActivities, 'labelBatch'>>({ ...policies.labels, summary: 'ask for labels' });
 export const training = proxyActivities<Pick<GpuActivities, 'trainTransformerSegment' | 'initialiseSae' | 'trainSaeSegment' | 'resampleSae'>>(policies.segment);
 export const cpuShards = proxyActivities<Pick<CpuActivities, 'tokenizeShard'>>(policies.cpuShard);
-export const gpuShards = proxyActivities<Pick<GpuActivities, 'sampleShard' | 'readFeaturesShard' | 'writeFeaturesBlock' | 'mapFeatures' | 'writeTexts'>>(policies.gpuShard);
+export const gpuShards = proxyActivities<Pick<GpuActivities, 'sampleShard' | 'supplyShard' | 'readFeaturesShard' | 'writeFeaturesBlock' | 'mapFeatures' | 'writeTexts'>>(policies.gpuShard);

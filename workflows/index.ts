@@ -4,6 +4,7 @@ export { labelFeatures } from './labelFeatures.ts';
 export { pipeline } from './pipeline.ts';
 export { sampleActivations } from './sampleActivations.ts';
 export { shardPartition } from './shardPartition.ts';
+export { supplyActivations } from './supplyActivations.ts';
 export { tokenize } from './tokenize.ts';
 export { trainSae } from './trainSae.ts';
 export { trainTransformer } from './trainTransformer.ts';

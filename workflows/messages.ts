@@ -2,6 +2,7 @@
 import { defineQuery, defineSignal, defineUpdate } from '@temporalio/workflow';
 import type { ArtifactRef } from '../schemas/artifact.ts';
 import type { RunProgress, ShardSelection, StagePlan, StageProgress } from '../schemas/progress.ts';
+import type { SupplyAnswer, SupplyRequest } from '../schemas/supply.ts';
 import type { PartitionProgress } from './partitionTypes.ts';
 
 /** What Temporal's UI says beside the names of handlers. */
@@ -13,6 +14,9 @@ export const descriptions = {
   watch: { description: 'Internal: a pipeline asks to be told of progress too.' },
   stageProgress: { description: 'Internal: a stage tells how far it is.' },
   partitionProgress: { description: 'Internal: a partition tells how far it is.' },
+  supplyRequest: { description: 'Internal: a training says which activation shards it reads next.' },
+  supplyLeave: { description: 'Internal: a training reads no more.' },
+  supplyAnswer: { description: 'Internal: the shards that were asked for are there.' },
   retryFailedShards: { description: 'Try parked shards again: {} for all, {"shards": [1, 2]} for these.' },
   skipFailedShards: { description: 'Go on without parked shards: {} for all, {"shards": [1, 2]} for these.' },
   abort: { description: 'Give this stage up; what is finished is kept. The input is the reason, a text.' },
@@ -33,6 +37,12 @@ export const watchSignal = defineSignal<[workflowId: string]>('watch');
 export const stageProgressSignal = defineSignal<[StageProgress]>('stageProgress');
 /** From a partition to its stage. */
 export const partitionProgressSignal = defineSignal<[PartitionProgress]>('partitionProgress');
+
+/** From an SAE's training to the supply of its activations: what it reads next, and that it reads no more. */
+export const supplyRequestSignal = defineSignal<[SupplyRequest]>('supplyRequest');
+export const supplyLeaveSignal = defineSignal<[consumer: string]>('supplyLeave');
+/** The supply's answer. */
+export const supplyAnswerSignal = defineSignal<[SupplyAnswer]>('supplyAnswer');
 
 /** Of a pipeline. */
 export const runProgressQuery = defineQuery<RunProgress>('progress');

@@ -58,18 +58,22 @@ export async function makeStages(input: unknown, last: StageName): Promise<Stage
   if (last === 'trainTransformer') return { ...made, stages: [tokens, model] };
 
   const hooks = hooksOf(config);
-  const activations = await Promise.all(hooks.map((hook) => run.stage(activationsSpec(config, hook, { tokenize, trainTransformer }), hookLabel(config, hook))));
-  if (last === 'sampleActivations') return { ...made, stages: [tokens, model, ...activations] };
-  const sampledAt = (hook: string) => activations[hooks.indexOf(hook)]!.artifact.key;
+  const sample = () => Promise.all(hooks.map((hook) => run.stage(activationsSpec(config, hook, { tokenize, trainTransformer }), hookLabel(config, hook))));
+  if (last === 'sampleActivations') return { ...made, stages: [tokens, model, ...(await sample())] };
+  // What is to be consumed is made while SAEs read it (supplyActivations.ts), and finished after them.
+  const consumed = config.activations.retention === 'consume';
+  const before = consumed ? undefined : await sample();
+  const keys = before?.map(({ artifact }) => artifact.key) ?? (await Promise.all(hooks.map((hook) => run.keyOf(activationsSpec(config, hook, { tokenize, trainTransformer }), hookLabel(config, hook)))));
+  const sampledAt = (hook: string) => keys[hooks.indexOf(hook)]!;
 
   const saes = await Promise.all(config.saes.map((sae) => run.stage(saeSpec(config, sae, { sampleActivations: sampledAt(sae.hook) }), saeLabel(config, sae.name))));
-  const upToSaes = [tokens, model, ...activations, ...saes];
+  const upToSaes = [tokens, model, ...(before ?? (await sample())), ...saes];
   if (last === 'trainSae') return { ...made, stages: upToSaes };
 
   const dashboards = await Promise.all(
     config.saes.map((sae, index) => {
-      const keys = { tokenize, trainTransformer, sampleActivations: sampledAt(sae.hook), trainSae: saes[index]!.artifact.key };
-      return run.stage(dashboardSpec(config, keys), saeLabel(config, sae.name));
+      const inputs = { tokenize, trainTransformer, sampleActivations: sampledAt(sae.hook), trainSae: saes[index]!.artifact.key };
+      return run.stage(dashboardSpec(config, inputs), saeLabel(config, sae.name));
     }),
   );
 

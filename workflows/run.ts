@@ -73,13 +73,25 @@ export class Run {
 
   /** The artifact of `spec`: found in the store, or made by a child workflow, this run's or another's. */
   async stage(spec: StageSpec, label = ''): Promise<StageResult> {
-    const row = this.rows.find((candidate) => candidate.stage === spec.stage && candidate.label === label)!;
+    const row = this.rowOf(spec, label);
     try {
       return this.settle(row, await this.findOrMake(row, spec));
     } catch (error) {
       this.update(row, { state: CancellationScope.current().consideredCancelled ? 'aborted' : 'failed' });
       throw error;
     }
+  }
+
+  /** The key of what `spec` makes, without having it made. */
+  async keyOf(spec: StageSpec, label = ''): Promise<string> {
+    const row = this.rowOf(spec, label);
+    const plan = await short.planStage.executeWithOptions(this.options(policies.short, `look ${spec.stage}${label && ` ${label}`} up`), [spec]);
+    this.notePlan(row, plan);
+    return plan.key;
+  }
+
+  private rowOf(spec: StageSpec, label: string): StageProgress {
+    return this.rows.find((candidate) => candidate.stage === spec.stage && candidate.label === label)!;
   }
 
   private async findOrMake(row: StageProgress, spec: StageSpec): Promise<StageResult> {

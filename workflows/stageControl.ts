@@ -37,12 +37,14 @@ export class StageControl {
     readonly input: StageInput,
     unit: string,
     watchers: readonly string[] = [],
+    /** The one that started it is told how far it is. */
+    { tellsParent = true } = {},
   ) {
     const { run, label, spec } = input;
     const { workflowId, parent } = workflowInfo();
     this.progress = { stage: spec.stage, label, state: 'waiting', workflowId, done: 0, total: 0, unit, metrics: {}, failedShards: 0 };
     for (const watcher of watchers) this.watchers.add(watcher);
-    if (parent !== undefined) this.watchers.add(parent.workflowId);
+    if (parent !== undefined && tellsParent) this.watchers.add(parent.workflowId);
     setHandler(stageProgressQuery, () => this.progress);
     setHandler(stagePlanQuery, () => this.plan ?? null);
     setHandler(artifactsQuery, () => (this.artifact === undefined ? [] : [this.artifact]));
@@ -106,9 +108,13 @@ export class StageControl {
     this.report({ state });
   }
 
-  /** Runs `work`; a pause cancels what it waits for (activities save a checkpoint), and after the resume it runs again. */
-  async pausable<T>(work: () => Promise<T>): Promise<T> {
-    for (;;) {
+  /**
+   * Runs `work`; a pause cancels what it waits for (activities save a checkpoint), then comes `atRest`, and after the
+   * resume it runs again.
+   */
+  async pausable<T>(work: () => Promise<T>, atRest: () => Promise<void> = async () => undefined): Promise<T> {
+    for (let paused = false; ; paused = true) {
+      if (paused) await atRest();
       await this.untilResumed();
       const scope = new CancellationScope();
       const follower: Follower = { pause: () => scope.cancel(), resume: () => undefined };

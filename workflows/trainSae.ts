@@ -5,6 +5,7 @@ import { training } from './activityProxies.ts';
 import { policies } from './policies.ts';
 import { runSegments, type TrainingResume } from './segments.ts';
 import { makeArtifact } from './stage.ts';
+import { trainSupplied } from './suppliedTraining.ts';
 
 /** Stage workflow `trainSae`: takes a stage's input, or what `pipeline` takes. */
 export async function trainSae(input?: unknown, resume?: TrainingResume): Promise<StageResult | StagesResult> {
@@ -13,6 +14,10 @@ export async function trainSae(input?: unknown, resume?: TrainingResume): Promis
     input,
     'steps',
     async (control, plan, artifact) => {
+      if (plan.supply !== undefined) {
+        await trainSupplied(control, plan, artifact, resume);
+        return [];
+      }
       const options = (summary: string) => control.options(policies.segment, summary);
       if (resume === undefined) await control.pausable(() => training.initialiseSae.executeWithOptions(options('initial weights'), [{ artifact }]));
       await runSegments(

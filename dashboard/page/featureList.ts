@@ -1,5 +1,5 @@
 // A list of features with their activations: each a button that colours the text by it, its number a link to its page.
-import type { FeatureIndex } from '../../schemas/dashboard.ts';
+import type { IndexTable } from './packedColumns.ts';
 import { el } from './dom.ts';
 import { formatNumber } from './format.ts';
 import { featureHref } from './router.ts';
@@ -16,7 +16,7 @@ export interface FeatureList {
 }
 
 export interface FeatureListOptions {
-  index: FeatureIndex;
+  index: IndexTable;
   labels: TokenLabels;
   /** Rows shown at most. */
   limit: number;
@@ -55,7 +55,7 @@ export function featureList({ index, labels, limit, none, onChoose }: FeatureLis
 }
 
 /** An activation as a share of the feature's largest one on held-out tokens. */
-export function shareOf({ maxActivation }: FeatureIndex, feature: number, value: number): number {
+export function shareOf({ maxActivation }: IndexTable, feature: number, value: number): number {
   const largest = maxActivation[feature] ?? 0;
   return largest > 0 ? Math.min(1, value / largest) : value > 0 ? 1 : 0;
 }

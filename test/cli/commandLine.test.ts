@@ -78,7 +78,7 @@ describe('this machine', () => {
   });
 
   it('with too small a disk is told so before a run starts', async () => {
-    expect(await refused('run', 'monosemantic', '--corpus', 'a.txt', '--set', 'activations.prompts=20000000000')).toMatch(/needs about 4\.1 PB of disk, and .* are free[^]*--store/);
+    expect(await refused('run', 'monosemantic', '--corpus', 'a.txt', '--set', 'activations.prompts=20000000000')).toMatch(/needs about 4\.1 PB of disk at once, and .* are free in .*: 4\.1 PB of activations \(4\.00 T vectors × 1,036 B\) \+ .* of the rest[^]*activations\.retention=consume \(then \d+\.\d GB: [^]*--store/);
   });
 });
 

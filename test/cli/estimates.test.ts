@@ -5,12 +5,13 @@ import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { lookAtCorpus, requireCorpus } from '../../cli/corpus.ts';
 import { knownDevices, type Device } from '../../cli/devices.ts';
-import { estimateSeconds, estimateStages, hookWidth, type StageEstimate } from '../../cli/estimates.ts';
+import { estimateSeconds, estimateStages, type StageEstimate } from '../../cli/estimates.ts';
+import { estimateDisk } from '../../cli/diskEstimate.ts';
 import { buildPlan, describePlan } from '../../cli/plan.ts';
 import { createTokenizer } from '../../data/tokenizer.ts';
 import { forwardFlopsPerToken, matmulParameters, samplingFlopsPerPrompt } from '../../model/flops.ts';
 import { resolveInput } from '../../presets/resolve.ts';
-import { architectureConfig } from '../../schemas/config.ts';
+import { architectureConfig, hookWidth, type PipelineConfig } from '../../schemas/config.ts';
 
 // Nothing listens there: these tests are about a corpus that can't be seen, also where the hub can be.
 process.env['HF_ENDPOINT'] = 'http://127.0.0.1:9';
@@ -62,7 +63,25 @@ describe('the monosemantic preset', () => {
     expect(text).toMatch(/sampleActivations\s+16,000 shards\s+4\.00 G vectors\s+3\.18 PFLOP\s+4\.1 TB/);
     expect(text).toMatch(/trainTransformer\s+100 segments\s+98\.30 G tokens\s+3\.99 EFLOP/);
     expect(text).toMatch(/A100/);
-    expect(text).toContain('NOT ENOUGH');
+    expect(text).toContain('NOT ENOUGH; set activations.retention=consume, or choose another store');
+    // three groups of 64 shards of 1,250 · 200 vectors, 2 · 512 + 12 bytes each
+    expect(text).toMatch(/retention=consume +68\.9 GB +49\.7 GB of activations \(192 of 16,000 shards × 250 k vectors × 1,036 B\) \+ 19\.2 GB of the rest/);
+    expect(text).toMatch(/retention=keep +4\.2 TB +4\.1 TB of activations .*\(this run\)/);
+  });
+
+  it('keeps nothing of activations that are consumed, and makes them once an epoch', async () => {
+    const consuming = (activations: object, sae: object = {}): PipelineConfig => ({ ...config, activations: { ...config.activations, retention: 'consume', ...activations }, saes: [{ ...config.saes[0]!, ...sae }] });
+    const corpus = await lookAtCorpus(config, tmpdir());
+    const { disk, stages, totals } = buildPlan(consuming({}, { epochs: 2 }), corpus, knownDevices(2), 1e12);
+    const sampling = stages.find(({ stage }) => stage === 'sampleActivations')!;
+    expect(sampling.bytes).toBe(0);
+    expect(sampling.trafficBytes).toBe(2 * 4.144e12);
+    expect(disk.peakBytes).toBe(totals.bytes + 192 * 250_000 * 1_036);
+    // a window too small for a job: a batch lies in two groups
+    expect(estimateDisk(consuming({ windowShards: 1 }), corpus.size).consume.bytes).toBe(128 * 250_000 * 1_036);
+    // candidates of a resampling in two groups and a part of a third
+    const { resampling } = config.saes[0]!;
+    expect(estimateDisk(consuming({ windowShards: 1 }, { mixShards: 1, resampling: { ...resampling, candidates: 500_000 } }), corpus.size).consume.bytes).toBe(3 * 250_000 * 1_036);
   });
 });
 

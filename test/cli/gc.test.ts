@@ -51,26 +51,31 @@ describe('saeflow gc', () => {
     const spec = freshSpec('trainTransformer');
     const making = place(idOf(spec), 'work/.tmp-79-ef', 48);
     const handle = await environment.client.workflow.start(spec.stage, { workflowId: 'my own name', taskQueue: taskQueues.workflows, args: [{ spec }] });
-    await until(async () => (await environment.client.workflow.count("ExecutionStatus = 'Running'")).count === 1);
+    // And this one makes shards of activations while SAEs read them.
+    const sampling = freshSpec('sampleActivations');
+    const supplying = place(idOf(sampling), 'shards/.tmp-80-ab', 48);
+    const supply = await environment.client.workflow.start('supplyActivations', { workflowId: 'supply', taskQueue: taskQueues.workflows, args: [{ stage: { spec: sampling } }] });
+    await until(async () => (await environment.client.workflow.count("ExecutionStatus = 'Running'")).count === 2);
 
     const unknown = await gc([], false);
     expect(unknown.stdout).toContain('within 1 d stays; no Temporal server answers');
     const listed = await gc([], true);
     expect(listed.exitCode, listed.stderr).toBe(0);
-    expect(listed.stdout).toContain('within 1 h stays; 1 stages are being made');
+    expect(listed.stdout).toContain('within 1 h stays; 2 stages are being made');
     expect(listed.stdout).toMatch(/1 file, 1\.0 kB, writes that never ended: their writers died:\n {2}tokenize\/\w+\/shards\/\.tmp-77-ab/);
     expect(listed.stdout).toMatch(/work\/ of finished artifacts/);
     expect(listed.stdout).toContain('would delete 3 files, 3.0 kB');
-    for (const path of [...old, young, making, kept]) expect(existsSync(path), path).toBe(true);
+    for (const path of [...old, young, making, supplying, kept]) expect(existsSync(path), path).toBe(true);
 
     const deleted = await gc(['--delete'], true);
     expect(deleted.stdout).toContain('deleted 3 files, 3.0 kB');
     for (const path of old) expect(existsSync(path), path).toBe(false);
-    for (const path of [young, making, kept]) expect(existsSync(path), path).toBe(true);
+    for (const path of [young, making, supplying, kept]) expect(existsSync(path), path).toBe(true);
 
     await handle.terminate();
+    await supply.terminate();
     await until(async () => (await environment.client.workflow.count("ExecutionStatus = 'Running'")).count === 0);
-    expect((await gc(['--delete', '--older-than', '0s'], true)).stdout).toContain('deleted 2 files');
+    expect((await gc(['--delete', '--older-than', '0s'], true)).stdout).toContain('deleted 3 files');
     expect((await gc([], true)).stdout).toContain('nothing to delete');
     expect(await store.get(`tokenize/${finished.key}/shards/00000.bin`)).toEqual(new Uint8Array(Buffer.from('tokens')));
   });

@@ -1,5 +1,5 @@
 import { execFile } from 'node:child_process';
-import { mkdir, mkdtemp, open, readdir, rm, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, open, readdir, rm, statfs, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
@@ -131,5 +131,13 @@ describe('openStore', () => {
 
   it.each(['relative/folder', '', 's3://', 's3://UPPER/x', 's3://bucket/../other', 's3://bucket//x', 'gs://bucket/x', 'file://host/x', 'http://127.0.0.1/x'])('refuses %j', (uri) => {
     expect(() => openStore(uri)).toThrow(UserError);
+  });
+});
+
+describe('free space', () => {
+  it('is that of the disk on which the folder will be, before it is made', async () => {
+    const { bavail, bsize } = await statfs(tmpdir());
+    const free = await openStore(join(tmpdir(), 'saeflow-not-made-yet', 'store')).freeBytes();
+    expect(Math.abs(free! - bavail * bsize)).toBeLessThan(0.5 * bavail * bsize);
   });
 });

@@ -48,6 +48,10 @@ describe('S3Store', () => {
     await expect(openStore('s3://no-such-bucket/x').list('')).rejects.toThrow(UserError);
   });
 
+  it('has no free space that anybody could tell', async () => {
+    expect(await openStore('s3://saeflow-test/x').freeBytes()).toBeUndefined();
+  });
+
   it('says what to do about wrong or missing credentials', async () => {
     const { AWS_SECRET_ACCESS_KEY: secret, AWS_ACCESS_KEY_ID: id } = server.env;
     try {

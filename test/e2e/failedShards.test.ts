@@ -13,7 +13,8 @@ import { artifactPath, readManifest, specKey, verifyArtifact } from '../../data/
 import { removeDamaged, settleRepair } from '../../data/repair.ts';
 import { openStore } from '../../data/artifactStore.ts';
 import { resolveCorpusFiles } from '../../data/corpusFiles.ts';
-import { corpusPath, promptPlanOf } from '../../data/plans.ts';
+import { corpusPath } from '../../data/plans.ts';
+import { promptPlanOf } from '../../data/promptPlans.ts';
 import { temporaryPrefix } from '../../data/storePath.ts';
 import { resolveInput } from '../../presets/resolve.ts';
 import type { ArtifactRef } from '../../schemas/artifact.ts';

@@ -81,6 +81,20 @@ try {
     await handle.result();
     await save('trainSae-paused', handle);
   });
+
+  // Activations that are consumed: what makes them, the SAE that reads them, and the run of both.
+  await record(async (world) => {
+    Object.assign(world, { windowShards: 3 });
+    Object.assign(world.plan, { shards: 6 });
+    const run = await client.workflow.start('pipeline', { workflowId: 'replay-consumed', taskQueue: taskQueues.workflows, args: [{ preset: 'tiny', seed: 8, activations: { retention: 'consume' } }] });
+    const { stages } = (await run.result()) as { stages: { artifact: { stage: string; key: string } }[] };
+    const keyOf = (stage: string) => stages.find(({ artifact }) => artifact.stage === stage)!.artifact.key.slice(0, 12);
+    const supply = client.workflow.getHandle(`saeflow/supplyActivations/${keyOf('sampleActivations')}`);
+    await supply.result();
+    await save('supplyActivations', supply);
+    await save('trainSae-supplied', client.workflow.getHandle(`saeflow/trainSae/${keyOf('trainSae')}`));
+    await save('pipeline-consumed', run);
+  });
 } finally {
   await environment.teardown();
 }

@@ -41,7 +41,7 @@ describe('an exported SAE on held-out tokens', () => {
   let density: number[];
   beforeAll(async () => {
     const store = openStore(join(folder, 'evaluation'));
-    const id = await dashboardOfExport(store);
+    const id = await dashboardOfExport(store, { probes: [] });
     await runJob({ kind: 'readFeaturesShard', artifact: id, storeUri: store.uri, shard: 0 }, context(store));
     const receipt = (await readReceipt(store, id, 0))!;
     const { tensors } = decodeSafetensors(await store.get(artifactPath(id, receipt.files[0]!.path)));

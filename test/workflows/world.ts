@@ -9,12 +9,14 @@ import type { CpuActivities } from '../../activities/cpu.ts';
 import type { FinishedRun } from '../../data/report.ts';
 import type { GpuActivities } from '../../activities/gpu.ts';
 import type { BlockInput, ShardInput, ShardSummary } from '../../activities/shardJob.ts';
+import type { DropInput, ReadingInput } from '../../activities/shardSupply.ts';
 import { specKey } from '../../data/artifact.ts';
 import type { ComparedKeys, PreviousRun, SaeComparison } from '../../schemas/comparison.ts';
 import type { ArtifactRef } from '../../schemas/artifact.ts';
 import type { CorpusConfig, PipelineConfig, TokenizeConfig } from '../../schemas/config.ts';
 import type { LabelBatchInput } from '../../schemas/labels.ts';
 import type { StagePlan } from '../../schemas/progress.ts';
+import type { Reading } from '../../schemas/supply.ts';
 import type { ArtifactId, StageSpec } from '../../schemas/stages.ts';
 
 const hashOf = (value: unknown) => createHash('sha256').update(JSON.stringify(value)).digest('hex');
@@ -24,6 +26,8 @@ export class World {
   plan: Pick<StagePlan, 'shards' | 'blocks' | 'milestones' | 'resamplings'> = { shards: 4, blocks: 2, milestones: [20, 40, 60], resamplings: [40] };
   /** Shards that fail, with their error. */
   readonly failing = new Map<number, string>();
+  /** '' for shards of every kind. */
+  failingActivity = '';
   shardMs = 0;
   stepMs = 0;
   /** Names of all activities that ran to their end, with their argument in short, in order. */
@@ -39,6 +43,15 @@ export class World {
   private readonly steps = new Map<string, number>();
   /** The budget of labels. */
   labelRequests = Infinity;
+  /** Above 0, activations are consumed. */
+  windowShards = 0;
+  private readonly specs = new Map<string, StageSpec>();
+  /** Activation shards whose files are there, and those that were ever made. */
+  readonly present = new Set<number>();
+  readonly made = new Set<number>();
+  mostPresent = 0;
+  /** Steps that read one shard: shard n those of [n · stepsPerShard, …). */
+  stepsPerShard = 10;
   inFlight = 0;
   mostInFlight = 0;
 
@@ -53,7 +66,9 @@ export class World {
       },
       planStage: async (spec: StageSpec) => {
         const key = specKey(spec);
-        return { key, found: this.store.get(key) ?? null, ...this.plan };
+        this.specs.set(key, spec);
+        const activations = spec.stage === 'trainSae' && this.windowShards > 0 ? this.specs.get(spec.inputs.sampleActivations) : undefined;
+        return { key, found: this.store.get(key) ?? null, ...this.plan, ...(activations === undefined ? {} : { supply: { spec: activations, windowShards: this.windowShards } }) };
       },
       commitStage: async (input: CommitInput) => this.commit(input),
       findPreviousRun: async ({ run }: { run: string }) => this.previous(run),
@@ -67,6 +82,20 @@ export class World {
         this.published.push(finished);
         return { reportUri: `memory/${finished.run}.json` };
       },
+      planReading: async ({ job }: ReadingInput) => this.reading(job),
+      lookAtShards: async () => ({ total: this.plan.shards, present: [...this.present], made: this.made.size, retention: 'consume' as const }),
+      dropShards: async ({ shards }: DropInput) => {
+        for (const shard of shards) this.present.delete(shard);
+        this.log.push(`dropShards ${shards.join()}`);
+      },
+      supplyShard: async (input: ShardInput) => {
+        const summary = await this.shard('supplyShard', input.shard);
+        const found = this.made.has(input.shard);
+        this.made.add(input.shard);
+        this.present.add(input.shard);
+        this.mostPresent = Math.max(this.mostPresent, this.present.size);
+        return { ...summary, found };
+      },
       tokenizeShard: (input: ShardInput) => this.shard('tokenizeShard', input.shard),
       sampleShard: (input: ShardInput) => this.shard('sampleShard', input.shard),
       readFeaturesShard: (input: ShardInput) => this.shard('readFeaturesShard', input.shard),
@@ -74,7 +103,7 @@ export class World {
       mapFeatures: ({ block, shards }: BlockInput) => this.shard(`mapFeatures+${shards}`, block),
       writeTexts: ({ shard }: ShardInput) => this.shard('writeTexts', shard),
       trainTransformerSegment: (input: { artifact: ArtifactId; toStep: number }) => this.segment('trainTransformerSegment', input),
-      trainSaeSegment: (input: { artifact: ArtifactId; toStep: number }) => this.segment('trainSaeSegment', input),
+      trainSaeSegment: (input: { artifact: ArtifactId; toStep: number; stopAt?: number | undefined }) => this.suppliedSegment(input),
       initialiseSae: async () => {
         this.log.push('initialiseSae');
         return { step: 0, metrics: {} };
@@ -96,13 +125,27 @@ export class World {
     this.mostInFlight = Math.max(this.mostInFlight, ++this.inFlight);
     try {
       if (this.shardMs > 0) await sleep(this.shardMs);
-      const error = this.failing.get(shard);
+      const error = activity.startsWith(this.failingActivity) ? this.failing.get(shard) : undefined;
       if (error !== undefined) throw new Error(error);
       this.log.push(name);
       return { shard, found: false, files: 0, bytes: 0, seconds: 0, device: 'cpu', metrics: {} };
     } finally {
       this.inFlight--;
     }
+  }
+
+  private async suppliedSegment({ artifact, toStep, stopAt = toStep }: { artifact: ArtifactId; toStep: number; stopAt?: number | undefined }): Promise<{ step: number; metrics: Record<string, number>; absent?: true }> {
+    const shard = Math.min(this.plan.shards - 1, Math.floor(this.stepsOf(artifact.key) / this.stepsPerShard));
+    if (this.windowShards > 0 && !this.present.has(shard)) return { step: this.stepsOf(artifact.key), metrics: {}, absent: true };
+    return this.segment('trainSaeSegment', { artifact, toStep: stopAt });
+  }
+
+  private reading(job: ReadingInput['job']): Reading {
+    const last = this.plan.shards - 1;
+    const [from, toStep] = job.kind === 'segment' ? [job.from, job.toStep] : job.kind === 'resample' ? [job.step, job.step] : [0, 0];
+    const position = Math.min(last, Math.floor(from / this.stepsPerShard));
+    const stopAt = Math.min(toStep, (position + 1) * this.stepsPerShard);
+    return { from, stopAt, position, need: [position], next: [position + 1, position + 2].filter((shard) => shard <= last) };
   }
 
   private async segment(activity: string, { artifact: { key }, toStep }: { artifact: ArtifactId; toStep: number }): Promise<{ step: number; metrics: Record<string, number> }> {
