@@ -286,9 +286,10 @@ class PieceWriter implements Content {
       }
       await write();
     } finally {
-      // A file is not closed under a call that is at it; what failed is thrown.
-      await Promise.all([writing, syncing]);
+      // A file is not closed under a call that is at it.
+      await Promise.allSettled([writing, syncing]);
     }
+    await Promise.all([writing, syncing]);
   }
 }
 
