@@ -56,9 +56,9 @@ export class DirectoryStore implements ArtifactStore {
     return this.read(path, 0, undefined);
   }
 
-  async range(path: string, start: number, length: number): Promise<Uint8Array> {
+  async range(path: string, start: number, length: number, room?: Uint8Array): Promise<Uint8Array> {
     checkRange(start, length);
-    return this.read(path, start, length);
+    return this.read(path, start, length, room);
   }
 
   async size(path: string): Promise<number> {
@@ -153,14 +153,14 @@ export class DirectoryStore implements ArtifactStore {
   }
 
   /** `length` undefined reads to the end. */
-  private async read(path: string, start: number, length: number | undefined): Promise<Uint8Array> {
+  private async read(path: string, start: number, length: number | undefined, room?: Uint8Array): Promise<Uint8Array> {
     const file = await open(this.resolve(path), 'r').catch((error: unknown) => {
       throw this.notFound(error, path);
     });
     try {
       if (length !== undefined && length > 0 && length <= unaskedBytes) {
         // Whoever reads ahead between two long computations gets a turn of the event loop for each call: these are the fewest.
-        const bytes = new Uint8Array(length);
+        const bytes = room ?? new Uint8Array(length);
         const { bytesRead } = await file.read(bytes, 0, length, start).catch(() => ({ bytesRead: 0 }));
         if (bytesRead === length) return bytes;
       }
