@@ -11,12 +11,17 @@ import { NotFoundError, type ArtifactStore } from './artifactStore.ts';
 /** Read in the hope that the footer is no longer: it takes some 400 bytes a row group. */
 const likelyFooterBytes = 2 ** 16;
 
+/** Values begin on a boundary of so many bytes. */
+const alignedBytes = 64;
+
 /** Some rows of a shard. */
 export interface RowBlock {
   /** [rows · d]: bits of half precision, or float32. */
   vectors: Uint16Array | Float32Array;
   /** [rows]: row in the document index of all token shards. */
   documents: Int32Array;
+  /** The memory that `vectors` lies in: another block may be read into it when this one is needed no more. */
+  room?: Uint8Array;
 }
 
 /** A shard's file is not there: lost, or deleted when it had been read (activations.retention consume). */
@@ -47,19 +52,24 @@ export class ActivationFile {
   }
 
   /**
-   * Row group `group`: rows [4,096 · group, …).
+   * Row group `group`: rows [4,096 · group, …). `room`: that of a block which is needed no more.
    *
    * @throws UserError when the file is missing, damaged, or not what its manifest says.
    */
-  async read(group: number): Promise<RowBlock> {
+  async read(group: number, room?: Uint8Array): Promise<RowBlock> {
     try {
       this.opened ??= this.open();
       const { dtype, bounds } = await this.opened;
       const [start, middle, end] = bounds.subarray(3 * group, 3 * group + 3) as unknown as [number, number, number];
-      const range = await this.store.range(this.path, start, end - start);
       const rows = Math.min(rowsPerGroup, this.rows - group * rowsPerGroup);
+      // Read so that the values, behind the page's header, lie well: they need no copy then.
+      const headerBytes = middle - start - rows * this.d * bytesPerNumber[dtype];
+      const before = Math.max(0, Math.ceil(headerBytes / alignedBytes) * alignedBytes - headerBytes);
+      const bytes = before + end - start;
+      const memory = room !== undefined && room.length >= bytes ? room : new Uint8Array(bytes + alignedBytes);
+      const range = await this.store.range(this.path, start, end - start, memory.subarray(before, bytes));
       const vectors = pageValues(range.subarray(0, middle - start), rows, this.d * bytesPerNumber[dtype]);
-      return { vectors: numbersOf(vectors, dtype), documents: integersOf(pageValues(range.subarray(middle - start), rows, 4)) };
+      return { vectors: numbersOf(vectors, dtype), documents: integersOf(pageValues(range.subarray(middle - start), rows, 4)), room: memory };
     } catch (error) {
       this.opened = undefined;
       throw this.explain(error, group);

@@ -49,8 +49,11 @@ export interface ArtifactStore {
   /** Stores an object unless there is one of that name; of any number of racing callers at most one gets `true`. */
   putIfAbsent(path: string, bytes: Uint8Array): Promise<boolean>;
   get(path: string): Promise<Uint8Array>;
-  /** Bytes [start, start + length). Throws RangeError when the object ends before. */
-  range(path: string, start: number, length: number): Promise<Uint8Array>;
+  /**
+   * Bytes [start, start + length); in `room`, `length` bytes long, where the store can fill memory that is there. Throws
+   * RangeError when the object ends before.
+   */
+  range(path: string, start: number, length: number, room?: Uint8Array): Promise<Uint8Array>;
   /** Size in bytes. */
   size(path: string): Promise<number>;
   exists(path: string): Promise<boolean>;

@@ -39,8 +39,8 @@ export class CountedStore implements ArtifactStore {
     return this.read(await this.store.get(path));
   }
 
-  async range(path: string, start: number, length: number): Promise<Uint8Array> {
-    return this.read(await this.store.range(path, start, length));
+  async range(path: string, start: number, length: number, room?: Uint8Array): Promise<Uint8Array> {
+    return this.read(await this.store.range(path, start, length, room));
   }
 
   size(path: string): Promise<number> {

@@ -1,11 +1,17 @@
-// CRC-32 as Parquet's pages carry it (gzip's polynomial): zlib's own, which runs at memory speed, where Node has it
-// (20.15, 22.2 and newer), else a table.
+// CRC-32 as Parquet's pages carry it (gzip's polynomial): the processor's own where it is registered, at memory speed;
+// else zlib's where Node has it (20.15, 22.2 and newer), else a table.
 import * as zlib from 'node:zlib';
+import { digestKernel } from './digestKernel.ts';
+
+/** Below this a call into the kernel costs more than it saves. */
+const fewBytes = 256;
 
 const native = (zlib as { crc32?: typeof zlib.crc32 }).crc32;
 
 /** The CRC-32 of some bytes, in [0, 2³²). */
 export function crc32(bytes: Uint8Array): number {
+  const kernel = bytes.length < fewBytes ? undefined : digestKernel();
+  if (kernel !== undefined) return kernel.crc32(bytes);
   return native === undefined ? crc32Portable(bytes) : native(bytes);
 }
 

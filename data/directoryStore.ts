@@ -1,11 +1,12 @@
 // An artifact store in a folder. An object is written under a temporary name, fsynced and renamed, then its folder is
 // fsynced: a crash of process or machine leaves the old object or the new one, never half of one. Many processes (also
 // over a network file system with hard links) may share the folder.
-import { createHash, randomBytes } from 'node:crypto';
+import { randomBytes } from 'node:crypto';
 import { link, mkdir, open, readdir, rename, rm, rmdir, stat, statfs, type FileHandle } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { UserError } from '../schemas/errors.ts';
 import type { ArtifactStore, ListedObject, Stored, UnfinishedWrite } from './artifactStore.ts';
+import { pieceHash } from './pieceHash.ts';
 import { checkPath, checkPrefix, checkRange, NotFoundError, temporaryPrefix } from './storePath.ts';
 
 /** Linux reads at most 2 GiB in one call. */
@@ -14,6 +15,8 @@ const readBytesAtOnce = 2 ** 30;
 const unaskedBytes = 64 * 2 ** 20;
 /** Pieces are written together up to this size: a call for each would cost more than its writing. */
 const writtenBytesAtOnce = 4 * 2 ** 20;
+/** A disk gets to work when so much was written: else it would begin when all is, and its whole time be waited for. */
+const syncedBytesAtOnce = 32 * 2 ** 20;
 
 export class DirectoryStore implements ArtifactStore {
   readonly uri: string;
@@ -31,7 +34,7 @@ export class DirectoryStore implements ArtifactStore {
     const target = this.resolve(path);
     const content = new PieceWriter(pieces);
     await this.commit(target, content, (temporary) => rename(temporary, target));
-    return { sha256: content.hash.digest('hex'), bytes: content.bytes };
+    return { sha256: await content.hash.digest(), bytes: content.bytes };
   }
 
   async putIfAbsent(path: string, bytes: Uint8Array): Promise<boolean> {
@@ -53,9 +56,9 @@ export class DirectoryStore implements ArtifactStore {
     return this.read(path, 0, undefined);
   }
 
-  async range(path: string, start: number, length: number): Promise<Uint8Array> {
+  async range(path: string, start: number, length: number, room?: Uint8Array): Promise<Uint8Array> {
     checkRange(start, length);
-    return this.read(path, start, length);
+    return this.read(path, start, length, room);
   }
 
   async size(path: string): Promise<number> {
@@ -158,14 +161,14 @@ export class DirectoryStore implements ArtifactStore {
   }
 
   /** `length` undefined reads to the end. */
-  private async read(path: string, start: number, length: number | undefined): Promise<Uint8Array> {
+  private async read(path: string, start: number, length: number | undefined, room?: Uint8Array): Promise<Uint8Array> {
     const file = await open(this.resolve(path), 'r').catch((error: unknown) => {
       throw this.notFound(error, path);
     });
     try {
       if (length !== undefined && length > 0 && length <= unaskedBytes) {
         // Whoever reads ahead between two long computations gets a turn of the event loop for each call: these are the fewest.
-        const bytes = new Uint8Array(length);
+        const bytes = room ?? new Uint8Array(length);
         const { bytesRead } = await file.read(bytes, 0, length, start).catch(() => ({ bytesRead: 0 }));
         if (bytesRead === length) return bytes;
       }
@@ -248,9 +251,9 @@ interface Content {
   writeTo(file: FileHandle): Promise<void>;
 }
 
-/** Pieces on their way into a file: while some are written, the next are made and hashed. */
+/** Pieces on their way into a file: while some are written, hashed and brought to the disk, the next are made. */
 class PieceWriter implements Content {
-  readonly hash = createHash('sha256');
+  readonly hash = pieceHash();
   bytes = 0;
   private readonly pieces: Iterable<Uint8Array> | AsyncIterable<Uint8Array>;
 
@@ -261,25 +264,40 @@ class PieceWriter implements Content {
   async writeTo(file: FileHandle): Promise<void> {
     let waiting: Uint8Array[] = [];
     let waitingBytes = 0;
+    let unsyncedBytes = 0;
     let writing: Promise<void> = Promise.resolve();
+    let syncing: Promise<void> = Promise.resolve();
+    let isSyncing = false;
     const write = async () => {
       const batch = waiting;
+      unsyncedBytes += waitingBytes;
       waiting = [];
       waitingBytes = 0;
       await writing;
+      if (unsyncedBytes >= syncedBytesAtOnce && !isSyncing) {
+        unsyncedBytes = 0;
+        isSyncing = true;
+        syncing = syncing.then(() => file.datasync()).finally(() => (isSyncing = false));
+        syncing.catch(() => undefined);
+      }
       writing = writeAll(file, batch);
       // Awaited before the next batch; until then it is no unhandled rejection.
       writing.catch(() => undefined);
-      for (const piece of batch) this.hash.update(piece);
+      for (const piece of batch) await this.hash.add(piece);
     };
-    for await (const piece of this.pieces) {
-      this.bytes += piece.length;
-      waiting.push(piece);
-      waitingBytes += piece.length;
-      if (waitingBytes >= writtenBytesAtOnce) await write();
+    try {
+      for await (const piece of this.pieces) {
+        this.bytes += piece.length;
+        waiting.push(piece);
+        waitingBytes += piece.length;
+        if (waitingBytes >= writtenBytesAtOnce) await write();
+      }
+      await write();
+    } finally {
+      // A file is not closed under a call that is at it.
+      await Promise.allSettled([writing, syncing]);
     }
-    await write();
-    await writing;
+    await Promise.all([writing, syncing]);
   }
 }
 

@@ -8,6 +8,7 @@ import type * as s3Sdk from '@aws-sdk/client-s3';
 import { UserError } from '../schemas/errors.ts';
 import type { ArtifactStore, ListedObject, Stored, UnfinishedWrite } from './artifactStore.ts';
 import { RemoteTrouble } from './patience.ts';
+import { pieceHash } from './pieceHash.ts';
 import { checkPath, checkPrefix, checkRange, isPath, NotFoundError } from './storePath.ts';
 
 /** Objects above this go up in parts of this size. */
@@ -56,12 +57,12 @@ export class S3Store implements ArtifactStore {
 
   async putPieces(path: string, pieces: Iterable<Uint8Array> | AsyncIterable<Uint8Array>): Promise<Stored> {
     const target = this.target(path);
-    const hash = createHash('sha256');
+    const hash = pieceHash();
     let bytes = 0;
     async function* counted(): AsyncGenerator<Uint8Array> {
       for await (const piece of pieces) {
         if (piece.length === 0) continue;
-        hash.update(piece);
+        await hash.add(piece);
         bytes += piece.length;
         yield piece;
       }
@@ -70,7 +71,7 @@ export class S3Store implements ArtifactStore {
       const { Upload } = await import('@aws-sdk/lib-storage');
       await new Upload({ client, params: { ...target, Body: Readable.from(counted(), { objectMode: false }) }, partSize: partBytes, queueSize: partsAtOnce }).done();
     });
-    return { sha256: hash.digest('hex'), bytes };
+    return { sha256: await hash.digest(), bytes };
   }
 
   async putIfAbsent(path: string, bytes: Uint8Array): Promise<boolean> {

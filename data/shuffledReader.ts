@@ -13,8 +13,8 @@ import { lastAtOrBelow, ReadingOrder, type Pool } from './readingOrder.ts';
 /** A shard whose blocks can be had when they are needed. */
 export interface ReadableShard {
   rows: number;
-  /** The rows [block · blockRows, …) of the shard; not changed by the reader. */
-  read(block: number): Promise<RowBlock>;
+  /** The rows [block · blockRows, …) of the shard; not changed by the reader. `room`: that of a block read before. */
+  read(block: number, room?: Uint8Array): Promise<RowBlock>;
 }
 
 export interface ShuffledReaderOptions {
@@ -59,6 +59,8 @@ export class ShuffledReader {
   private readonly options: ShuffledReaderOptions;
   private readonly order: ReadingOrder;
   private readonly pools = new Map<number, HeldPool>();
+  /** Memory of blocks that are read; new memory for each would cost as much as reading it. */
+  private spare: Uint8Array[] = [];
   private readonly assemble = assembler();
   private readonly documents: Int32Array;
   /** The batch that `documents` are of. */
@@ -136,7 +138,7 @@ export class ShuffledReader {
   /** The pool with all its blocks, held together with the next one and no other. */
   private async open(id: number): Promise<HeldPool & { loaded: RowBlock[] }> {
     const next = this.order.nextPool(id);
-    for (const held of this.pools.keys()) if (held !== id && held !== next) this.pools.delete(held);
+    for (const held of this.pools.keys()) if (held !== id && held !== next) this.drop(held);
     const pool = this.pools.get(id) ?? this.load(id);
     if (this.order.epochOf(next) < this.options.epochs && !this.pools.has(next)) this.load(next);
     try {
@@ -147,6 +149,15 @@ export class ShuffledReader {
       throw error;
     }
     return pool as HeldPool & { loaded: RowBlock[] };
+  }
+
+  private drop(id: number): void {
+    const pool = this.pools.get(id)!;
+    this.pools.delete(id);
+    pool.loaded?.forEach(({ room }, index) => {
+      const { shard, block } = pool.blocks[index]!;
+      if (room !== undefined && this.spare.length < this.options.mixShards && this.held(`${shard}/${block}`) === undefined) this.spare.push(room);
+    });
   }
 
   private load(id: number): HeldPool {
@@ -173,7 +184,7 @@ export class ShuffledReader {
 
   private async loadBlock(shard: number, block: number): Promise<RowBlock> {
     const { shards, d, blockRows } = this.options;
-    const read = await shards[shard]!.read(block);
+    const read = await shards[shard]!.read(block, this.spare.pop());
     const expected = Math.min(blockRows, shards[shard]!.rows - block * blockRows);
     if (read.vectors.length === expected * d && read.documents.length === expected) return read;
     throw new UserError(

@@ -10,6 +10,7 @@
 #include <system_error>
 #include <utility>
 #include <vector>
+#include "digest.h"
 #include "half.h"
 #include "pool.h"
 #include "state.h"
@@ -150,6 +151,20 @@ class Arguments {
     }
     return arrays;
   }
+  // A list of arrays of bytes, each with its length; they are added to `values`.
+  std::vector<std::pair<const uint8_t*, size_t>> byteArrays(size_t index, std::vector<napi_value>& values) {
+    uint32_t length = 0;
+    if (napi_get_array_length(env_, values_[index], &length) != napi_ok) throw Refused(at(index) + "is not a list");
+    std::vector<std::pair<const uint8_t*, size_t>> arrays(length);
+    for (uint32_t element = 0; element < length; element++) {
+      napi_value value;
+      if (napi_get_element(env_, values_[index], element, &value) != napi_ok) throw Refused(at(index) + "has no element " + std::to_string(element));
+      arrays[element].first = anyOf<uint8_t>(value, at(index), napi_uint8_array, &arrays[element].second);
+      values.push_back(value);
+    }
+    return arrays;
+  }
+  napi_value value(size_t index) const { return values_[index]; }
   float* floats(size_t index, long length, size_t* rows = nullptr) { return array<float>(index, napi_float32_array, length, rows); }
 
  private:
@@ -347,11 +362,109 @@ napi_value narrowAll(napi_env env, napi_callback_info info) {
   });
 }
 
+napi_value digestsHere(napi_env env, napi_callback_info) {
+  napi_value answer;
+  napi_get_boolean(env, digests(), &answer);
+  return answer;
+}
+
+// crc32(bytes): data/digestKernel.ts.
+napi_value checksum(napi_env env, napi_callback_info info) {
+  return guarded(env, [&] {
+    if (!digests()) throw Refused("this processor has no instructions for digests");
+    size_t count;
+    const uint8_t* bytes = Arguments(env, info, 1).any<uint8_t>(0, napi_uint8_array, &count);
+    napi_value answer;
+    napi_create_uint32(env, crc32(bytes, count), &answer);
+    return answer;
+  });
+}
+
+// A hash's handle: never in use by two threads, since `hash` refuses a second call before the first is done.
+struct Hashing {
+  Sha256 sha256;
+  bool busy = false, finished = false;
+};
+
+// Pieces on their way through a hash, on a thread of Node's pool; the references keep JavaScript from freeing anything.
+struct HashJob {
+  Hashing* hashing;
+  std::vector<std::pair<const uint8_t*, size_t>> pieces;
+  std::vector<napi_ref> references;
+  napi_async_work work = nullptr;
+  napi_deferred promise = nullptr;
+};
+
+Hashing& hashingAt(napi_env env, napi_value value) {
+  void* data = nullptr;
+  if (napi_get_value_external(env, value, &data) != napi_ok) throw Refused("argument 1 is not a hash");
+  Hashing& found = *static_cast<Hashing*>(data);
+  if (found.busy || found.finished) throw Refused(found.busy ? "the hash is busy" : "the hash is finished");
+  return found;
+}
+
+napi_value createHash(napi_env env, napi_callback_info) {
+  return guarded(env, [&] {
+    if (!digests()) throw Refused("this processor has no instructions for digests");
+    auto hashing = std::make_unique<Hashing>();
+    napi_value external;
+    if (napi_create_external(env, hashing.get(), [](napi_env, void* data, void*) { delete static_cast<Hashing*>(data); }, nullptr, &external) != napi_ok) throw Refused("no handle could be made");
+    hashing.release();
+    return external;
+  });
+}
+
+void endJob(napi_env env, napi_status, void* data) {
+  std::unique_ptr<HashJob> job(static_cast<HashJob*>(data));
+  job->hashing->busy = false;
+  for (napi_ref reference : job->references) napi_delete_reference(env, reference);
+  napi_delete_async_work(env, job->work);
+  napi_value nothing;
+  napi_get_undefined(env, &nothing);
+  napi_resolve_deferred(env, job->promise, nothing);
+}
+
+// hash(hash, pieces): a promise, kept when all pieces went in.
+napi_value hash(napi_env env, napi_callback_info info) {
+  return guarded(env, [&] {
+    Arguments given(env, info, 2);
+    auto job = std::make_unique<HashJob>();
+    job->hashing = &hashingAt(env, given.value(0));
+    std::vector<napi_value> kept = {given.value(0)};
+    job->pieces = given.byteArrays(1, kept);
+    napi_value name, promise;
+    napi_create_string_utf8(env, "sha256", NAPI_AUTO_LENGTH, &name);
+    const auto run = [](napi_env, void* data) {
+      HashJob& job = *static_cast<HashJob*>(data);
+      for (const auto& [bytes, count] : job.pieces) job.hashing->sha256.update(bytes, count);
+    };
+    if (napi_create_async_work(env, nullptr, name, run, endJob, job.get(), &job->work) != napi_ok) throw Refused("no work could be made");
+    if (napi_create_promise(env, &job->promise, &promise) != napi_ok) throw Refused("no promise could be made");
+    for (napi_value value : kept) napi_create_reference(env, value, 1, &job->references.emplace_back());
+    job->hashing->busy = true;
+    napi_queue_async_work(env, job->work);
+    job.release();
+    return promise;
+  });
+}
+
+// digest(hash, target): the 32 bytes.
+napi_value finishHash(napi_env env, napi_callback_info info) {
+  return guarded(env, [&]() -> napi_value {
+    Arguments given(env, info, 2);
+    Hashing& hashing = hashingAt(env, given.value(0));
+    uint8_t* target = given.array<uint8_t>(1, napi_uint8_array, 32);
+    hashing.sha256.finish(target);
+    hashing.finished = true;
+    return nullptr;
+  });
+}
+
 napi_value initialise(napi_env env, napi_value exports) {
   const struct {
     const char* name;
     napi_callback function;
-  } all[] = {{"open", open}, {"create", create}, {"release", release}, {"load", load}, {"save", save}, {"step", step}, {"losses", losses}, {"convertsHalf", halfConversion}, {"widen", widen}, {"narrow", narrowAll}};
+  } all[] = {{"open", open}, {"create", create}, {"release", release}, {"load", load}, {"save", save}, {"step", step}, {"losses", losses}, {"convertsHalf", halfConversion}, {"widen", widen}, {"narrow", narrowAll}, {"digests", digestsHere}, {"crc32", checksum}, {"createHash", createHash}, {"hash", hash}, {"digest", finishHash}};
   for (const auto& each : all) {
     napi_value function;
     napi_create_function(env, each.name, NAPI_AUTO_LENGTH, each.function, nullptr, &function);

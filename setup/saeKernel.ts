@@ -30,6 +30,9 @@ const instructionSets: Record<string, string[]> =
 /** Contraction gives fused multiply-adds; nothing here lets the compiler reorder sums. */
 const optimisation = ['-std=c++17', '-O3', '-fPIC', '-ffp-contract=fast', '-fno-math-errno'];
 
+/** Compiled once: their functions choose instructions themselves. */
+const conversions = ['half', 'digest'];
+
 /** Where in `folder` (native/build) the kernel that belongs to these sources is, when set-up has built it. */
 export function saeKernelPath(folder = join(sources, 'build')): string {
   const hash = createHash('sha256');
@@ -81,9 +84,9 @@ async function compile(staging: string, entry: string, env: Environment, log: (l
     }
   };
   const compiled = (await Promise.all(Object.entries(instructionSets).map(compileFor))).flat();
-  await run(['-std=c++17', '-O3', '-fPIC', '-c', 'half.cc', '-o', object('half')]);
+  for (const name of conversions) await run(['-std=c++17', '-O3', '-fPIC', '-c', `${name}.cc`, '-o', object(name)]);
   await run(['-std=c++17', '-O2', '-fPIC', ...definitions, ...compiled.map((isa) => `-DSAE_HAS_${isa}`), '-c', 'binding.cc', '-o', object('binding')]);
   const undefinedSymbols = process.platform === 'darwin' ? ['-undefined', 'dynamic_lookup'] : [];
-  await run(['-shared', ...undefinedSymbols, '-o', join(staging, 'sae_kernel.node'), ...['binding', 'half', ...compiled].map(object), '-lpthread']);
-  await Promise.all(['binding', 'half', ...compiled].map((name) => rm(object(name))));
+  await run(['-shared', ...undefinedSymbols, '-o', join(staging, 'sae_kernel.node'), ...['binding', ...conversions, ...compiled].map(object), '-lpthread']);
+  await Promise.all(['binding', ...conversions, ...compiled].map((name) => rm(object(name))));
 }

@@ -2,6 +2,7 @@
 // which is right on a GPU and several times slower on a CPU.
 import { existsSync, realpathSync } from 'node:fs';
 import { createRequire } from 'node:module';
+import { registerDigestKernel, type DigestKernel } from '../data/digestKernel.ts';
 import { registerHalfKernel, type HalfKernel } from '../data/halfKernel.ts';
 import { registerSaeKernel, type SaeKernel } from '../model/saeKernel.ts';
 import { UserError } from '../schemas/errors.ts';
@@ -9,11 +10,13 @@ import { saeKernelPath } from '../setup/saeKernel.ts';
 
 const choices = ['auto', 'off', 'portable', 'avx2', 'avx512', 'avx512bf16'];
 
-interface KernelAddon extends Omit<SaeKernel, 'isa' | 'threads'>, HalfKernel {
+interface KernelAddon extends Omit<SaeKernel, 'isa' | 'threads'>, HalfKernel, DigestKernel {
   /** Chooses instruction set ('' the best there is) and threads for all that follows; returns the former. */
   open(isa: string, threads: number): string;
   /** Whether the processor has instructions for `widen` and `narrow`. */
   convertsHalf(): boolean;
+  /** Whether it has those for digests. */
+  digests(): boolean;
 }
 
 /**
@@ -22,7 +25,7 @@ interface KernelAddon extends Omit<SaeKernel, 'isa' | 'threads'>, HalfKernel {
  *
  * @throws UserError when the variable names what is unknown or not on this processor, and when the kernel does not load.
  */
-export function openSaeKernel(threads: number, env: Record<string, string | undefined> = process.env): (SaeKernel & { half?: HalfKernel }) | undefined {
+export function openSaeKernel(threads: number, env: Record<string, string | undefined> = process.env): (SaeKernel & { half?: HalfKernel; digest?: DigestKernel }) | undefined {
   const choice = env['SAEFLOW_SAE_KERNEL'] || 'auto';
   if (!choices.includes(choice)) throw new UserError(`SAEFLOW_SAE_KERNEL=${choice} is not one of ${choices.join(', ')}.`, 'Unset it, or set it to one of these.');
   if (choice === 'off') return undefined;
@@ -32,9 +35,10 @@ export function openSaeKernel(threads: number, env: Record<string, string | unde
     return undefined;
   }
   try {
-    const { open, convertsHalf, widen, narrow, ...functions } = createRequire(import.meta.url)(path) as KernelAddon;
+    const { open, convertsHalf, widen, narrow, digests, crc32, createHash, hash, digest, ...functions } = createRequire(import.meta.url)(path) as KernelAddon;
     const isa = open(choice === 'auto' ? '' : choice, threads);
-    return { ...functions, isa, threads, ...(isa !== 'portable' && convertsHalf() ? { half: { widen, narrow } } : {}) };
+    const half = isa !== 'portable' && convertsHalf() ? { half: { widen, narrow } } : {};
+    return { ...functions, isa, threads, ...half, ...(isa !== 'portable' && digests() ? { digest: { crc32, createHash, hash, digest } } : {}) };
   } catch (error) {
     const reason = error instanceof Error ? error.message : String(error);
     if (choice !== 'auto') throw new UserError(`SAEFLOW_SAE_KERNEL=${choice}: ${reason}.`, 'Unset it: the best instruction set of this processor is then taken.', { cause: error });
@@ -48,5 +52,6 @@ export function registerNativeSaeKernel(threads: number, env: Record<string, str
   const kernel = openSaeKernel(threads, env);
   registerSaeKernel(kernel);
   registerHalfKernel(kernel?.half);
+  registerDigestKernel(kernel?.digest);
   return kernel === undefined ? 'tensorflow' : `kernel ${kernel.isa}`;
 }
