@@ -1,12 +1,12 @@
-// The map of a real small SAE, made by the jobs that a dashboard is made by: all features that fired, no other, the same
+// The map of a real small SAE, from the activations of its held-out tokens: all features that fired, no other, the same
 // bytes each time.
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { artifactPath, readReceipt } from '../../data/artifact.ts';
+import { artifactPath, readReceipt, writeReceipt } from '../../data/artifact.ts';
 import { openStore } from '../../data/artifactStore.ts';
-import { blockReceipt } from '../../data/dashboardSite.ts';
+import { blockReceipt, indexPath } from '../../data/dashboardSite.ts';
 import { specOf } from '../../data/inputs.ts';
 import { planStage } from '../../data/plans.ts';
 import { decodeSafetensors } from '../../data/safetensors.ts';
@@ -23,22 +23,30 @@ beforeAll(async () => {
 });
 afterAll(() => rm(folder, { recursive: true, force: true }));
 
+const featuresPerBlock = 16;
+
 async function makeMap(name: string) {
   const store = openStore(join(folder, name));
-  const id = await dashboardOfExport(store, { featuresPerBlock: 16 });
+  const id = await dashboardOfExport(store, { featuresPerBlock });
   const context = { store, device: 'cpu', report: () => undefined, shouldStop: () => false };
   const job = { artifact: id, storeUri: store.uri };
   const { shards, blocks } = await planStage(store, await specOf(store, id, 'exportDashboard'));
-  const fired = new Set<number>();
+  const density = new Array<number>(cfg.d_sae).fill(0);
   for (let shard = 0; shard < shards; shard++) {
     await runJob({ kind: 'readFeaturesShard', ...job, shard }, context);
     const { tensors } = decodeSafetensors(await store.get(artifactPath(id, (await readReceipt(store, id, shard))!.files[0]!.path)));
-    (tensors['feature']!.data as Int32Array).forEach((feature) => fired.add(feature));
+    (tensors['feature']!.data as Int32Array).forEach((feature) => (density[feature]! += 1e-4));
   }
-  for (let block = 0; block < blocks; block++) await runJob({ kind: 'writeFeaturesBlock', ...job, block }, context);
+  // the blocks' densities as blocks leave them; pages need documents, of which this export has none
+  for (let block = 0; block < blocks; block++) {
+    const path = indexPath(block);
+    const stored = await store.put(artifactPath(id, path), Buffer.from(JSON.stringify({ density: density.slice(block * featuresPerBlock, (block + 1) * featuresPerBlock) })));
+    await writeReceipt(store, id, { shard: blockReceipt(shards, block), files: [{ path, ...stored }], metrics: { features: featuresPerBlock }, seconds: 0, device: 'cpu' });
+  }
+  const fired = density.flatMap((value, feature) => (value > 0 ? [feature] : []));
   await runJob({ kind: 'mapFeatures', ...job }, context);
   const receipt = (await readReceipt(store, id, blockReceipt(shards, blocks)))!;
-  return { fired: [...fired].sort((a, b) => a - b), receipt, bytes: Buffer.from(await store.get(artifactPath(id, 'site/data/map.json'))), blocks };
+  return { fired, receipt, bytes: Buffer.from(await store.get(artifactPath(id, 'site/data/map.json'))), blocks };
 }
 
 test('holds every feature that fired and no other, each with its place and cluster, and is the same when made again', async () => {
