@@ -45,6 +45,7 @@ describe('pipeline', () => {
       expect(result).toMatchObject({ run: 'five', reportUri: 'memory/five.json' });
       expect(world.log.filter((entry) => entry.startsWith('writeFeaturesBlock')).sort()).toEqual(['writeFeaturesBlock+4/0', 'writeFeaturesBlock+4/1']);
       expect(world.log.filter((entry) => entry.startsWith('mapFeatures'))).toEqual(['mapFeatures+6/0']);
+      expect(world.log.filter((entry) => entry.startsWith('writeTexts'))).toEqual(['writeTexts/7']);
       for (const { artifact } of result.stages) {
         const child = await environment.client.workflow.getHandle(`saeflow/${artifact.stage}/${artifact.key.slice(0, 12)}`).describe();
         expect(child).toMatchObject({ type: artifact.stage, status: { name: 'COMPLETED' } });
