@@ -13,7 +13,7 @@ import type { supplyActivations } from './supplyActivations.ts';
 const repeatAfter = '10 minutes';
 
 /** The id of the workflow that makes the shards of an artifact while they are read. */
-export function supplyWorkflowId(key: string): string {
+function supplyWorkflowId(key: string): string {
   return `saeflow/supplyActivations/${key.slice(0, 12)}`;
 }
 

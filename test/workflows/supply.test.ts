@@ -37,7 +37,7 @@ const supplyOf = async (handle: WorkflowHandle<Pipeline>) => environment.client.
 describe('activations that are consumed', () => {
   it('are made in the order of reading, each once, at most a window of them, and finished after the SAE', fast, () =>
     run(async () => {
-      const handle = await start(freshRun('one'));
+      const handle = await start({ ...freshRun('one'), execution: { concurrency: 1 } });
       const { stages } = await handle.result();
       expect(stages.map(({ artifact }) => artifact.stage)).toEqual(['tokenize', 'trainTransformer', 'sampleActivations', 'trainSae', 'exportDashboard']);
       expect(made()).toEqual([0, 1, 2, 3, 4, 5].map((shard) => `supplyShard/${shard}`));
