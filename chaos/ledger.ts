@@ -10,7 +10,7 @@ import { readJournal } from './journal.ts';
 export interface Ledger {
   /** Shards and blocks whose activity completed. */
   shards: number;
-  /** `stage/number` of each shard that two activities say they computed, or that was computed although its receipt was there. */
+  /** Stage, activity and number of each shard that two activities say they computed, or that was computed although its receipt was there. */
   duplicates: string[];
   /** Shards that were computed to their end twice because the first time was not heard of before the second began. */
   inFlight: number;
@@ -20,7 +20,7 @@ export interface Ledger {
   largestEvent: number;
 }
 
-const shardActivities = ['tokenizeShard', 'sampleShard', 'readFeaturesShard', 'writeFeaturesBlock', 'writeTexts'];
+const shardActivities = ['tokenizeShard', 'sampleShard', 'readFeaturesShard', 'writeFeaturesBlock', 'mapFeatures', 'writeTexts'];
 const shardArgument = z.looseObject({ artifact: artifactId, shard: z.int().optional(), block: z.int().optional() });
 const shardSummary = z.looseObject({ found: z.boolean() });
 
@@ -41,7 +41,7 @@ export async function readLedger(client: Client, workflowId: string, journalFile
       const { artifact, shard, block } = shardArgument.parse(defaultPayloadConverter.fromPayload(scheduled!.input!.payloads![0]!));
       const { found } = shardSummary.parse(defaultPayloadConverter.fromPayload(completed.result!.payloads![0]!));
       ledger.shards++;
-      const name = `${artifact.stage} ${block === undefined ? 'shard' : 'block'} ${shard ?? block}`;
+      const name = `${artifact.stage} ${type} ${shard ?? block}`;
       computed.set(name, (computed.get(name) ?? 0) + (found ? 0 : 1));
     }
   }
