@@ -8,6 +8,8 @@ import type { ProbeScores, ScoredAnswer } from './probeScores.ts';
 
 /** Answers of each probe that are shown. */
 const answersShown = 5;
+/** Below this F1 a feature is not called by a probe: nearly every feature has a little of one. */
+const leastLabelF1 = 0.1;
 
 const found = z.strictObject({
   support: z.strictObject({ chosenOn: z.int(), judgedOn: z.int() }),
@@ -28,9 +30,10 @@ export class AnswerBook {
     this.found = scores.support.map((support, probe) => ({ support, enough: scores.enough[probe]!, answers: [] }));
   }
 
-  /** The probe that the feature answers best, of those with enough support; −1 where it answers none. */
+  /** The probe that the feature answers best, of those with enough support; −1 where it answers none well enough for a label. */
   add(feature: number, answers: (ScoredAnswer | undefined)[]): { probe: number; f1: number } {
-    let best = { probe: -1, f1: 0 };
+    const none = { probe: -1, f1: 0 };
+    let best = none;
     answers.forEach((scored, probe) => {
       if (scored === undefined) return;
       const { answers: kept } = this.found[probe]!;
@@ -38,7 +41,7 @@ export class AnswerBook {
       if (kept.length > answersShown) keepBest(kept);
       if (this.scores.enough[probe] && scored.answer.f1 > best.f1) best = { probe, f1: scored.answer.f1 };
     });
-    return best;
+    return best.f1 < leastLabelF1 ? none : best;
   }
 
   best(): BlockAnswers {
@@ -46,13 +49,12 @@ export class AnswerBook {
   }
 }
 
-/** All blocks' answers as the page shows them: chosen on one half, in the order that the other half gives. */
+/** All blocks' answers as the page shows them. Their order, too, is the choosing half's: the judging half may not pick the best. */
 export function probesPageOf(probes: readonly Probe[], blocks: BlockAnswers[]): ProbesPage {
   return probesPage.parse(
     probes.map(({ name, description }, probe) => {
       const answers = blocks.flatMap((block) => block[probe]!.answers);
       keepBest(answers);
-      answers.sort((a, b) => b.f1 - a.f1 || a.feature - b.feature);
       const { support, enough } = blocks[0]![probe]!;
       return { name, description, support, enough, answers: answers.map(shown) };
     }),

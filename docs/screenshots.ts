@@ -1,5 +1,5 @@
 // Makes all pictures of README and docs/ with one command, `npm run screenshots`, after `npm run demo`. From the newest run
-// of this folder: Temporal's timeline, and the dashboard's index, run page and the feature pages of a few languages. Of
+// of this folder: Temporal's timeline, and the dashboard's pages and the feature pages of a few languages. Of
 // Temporal's UI: by the tests that drive it, on a server of their own, as they go.
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
@@ -48,6 +48,7 @@ async function shootDashboard(page: Page): Promise<void> {
     await page.goto('about:blank');
     await page.goto(`${server.url}${route}`);
     await page.waitForSelector('body[data-ready="true"]');
+    if (name === 'own') await page.waitForSelector('.own-result:not([hidden]) .token');
     await save(page, name);
   }
 }

@@ -171,7 +171,7 @@ export const probeAnswer = z.strictObject({
 
 export type ProbeAnswer = z.infer<typeof probeAnswer>;
 
-/** site/data/probes.json: for each probe of the configuration the features that predict it best, best first. */
+/** site/data/probes.json: for each probe of the configuration the features that predict it best, best first where they were chosen. */
 export const probesPage = z.array(
   z.strictObject({
     name: z.string(),

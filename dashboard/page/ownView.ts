@@ -14,7 +14,7 @@ import { TokenLabels } from './tokenLabels.ts';
 
 const typingPauseMs = 200;
 /** A model up to this size is fetched without being asked for. */
-const smallModelBytes = 3e6;
+const smallModelBytes = 8e6;
 const backendNames: Record<BackendChoice, string> = { auto: 'Fastest', webgpu: 'WebGPU', webgl: 'WebGL', wasm: 'WebAssembly' };
 
 /** Renders the page for the reader's own text. */

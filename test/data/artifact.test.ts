@@ -58,7 +58,7 @@ describe('specKey', () => {
     ['trainTransformer', '6777cbd6798aed18db9a1f165ff625eb7d5b1f8496b549cad6563b3d7a14bc6f'],
     ['sampleActivations', 'fd765b91a0de69023438e9d8df46982ef3a38cd045be1bfa7b7789e1746a131f'],
     ['trainSae', '8e4507c4fb48343a3727d0e1f16d692ba95094abd9ab0a1b7d421340a42dabac'],
-    ['exportDashboard', '52726635fbfe7a1a0d58abf8be61a7393d0ae3e2c0dfa42df6ff894c8c382216'],
+    ['exportDashboard', '8a5ce9bc0ce98c25efb311c870d5edee05aa5c58a6de82ac973876ba2093c2ba'],
   ])('of %s is the one that stores hold', (stage, key) => {
     expect(specKey(specs[stage])).toBe(key);
   });

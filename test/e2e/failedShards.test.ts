@@ -24,7 +24,7 @@ import { report } from '../../schemas/report.ts';
 import type { SpecOf } from '../../schemas/stages.ts';
 import { loadBackend } from '../../workers/tensorflow.ts';
 import { startWorkers } from '../../workers/worker.ts';
-import { abortUpdate, retryFailedShardsUpdate, skipFailedShardsUpdate } from '../../workflows/messages.ts';
+import { abortUpdate, resumeSignal, retryFailedShardsUpdate, skipFailedShardsUpdate } from '../../workflows/messages.ts';
 import { activationsSpec, tokenizeSpec, transformerSpec } from '../../workflows/specs.ts';
 import { writeTestCorpus } from '../../bench/corpus.ts';
 import { runStage } from '../../stages/inProcess.ts';
@@ -198,10 +198,12 @@ it('a full disk: parked as DiskFull with folder, bytes and remedy; when there is
   try {
     const uri = await freshStore(join(disk.folder, 'store'));
     await serving(uri, async () => {
-      // shards of 72 KB on a disk that has room for receipts
+      // shards of 72 KB on a disk that, once the stage is planned, has room for receipts
       const spec = freshActivations({ prompts: 128, promptsPerShard: 32, batchPrompts: 32 });
+      const handle = await startStage(environment.client, spec, { shardAttempts: 1 }, { paused: true });
+      await untilState(handle, 'paused');
       await disk.fill(60_000);
-      const handle = await startStage(environment.client, spec, { shardAttempts: 1 });
+      await handle.signal(resumeSignal);
       const details = await expectParked(handle, [0, 1, 2, 3], 0);
       expect(details).toMatch(/- shard 0: `DiskFull: .*: no room to write \d+ bytes; \d+ bytes are free \(ENOSPC\) Free space on that disk/);
       expect((await readdir(uri, { recursive: true })).filter((path) => path.includes(temporaryPrefix))).toEqual([]);

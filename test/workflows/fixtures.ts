@@ -5,6 +5,7 @@ import { resolveInput } from '../../presets/resolve.ts';
 import type { ExecutionConfig } from '../../schemas/config.ts';
 import { taskQueues, type RunProgress, type StageInput, type StageProgress, type StageResult } from '../../schemas/progress.ts';
 import { stageWorkflowId, type StageName, type StageSpec } from '../../schemas/stages.ts';
+import { pauseSignal } from '../../workflows/messages.ts';
 import { activationsSpec, saeSpec, tokenizeSpec, transformerSpec } from '../../workflows/specs.ts';
 
 const hash = (digit: string) => digit.repeat(64);
@@ -25,10 +26,12 @@ export function freshSpec(stage: 'tokenize' | 'trainTransformer' | 'sampleActiva
   }
 }
 
-/** Starts a stage's workflow alone, as the UI's form does. */
-export async function startStage(client: Client, spec: StageSpec, execution: Partial<ExecutionConfig> = {}): Promise<WorkflowHandle<(input: StageInput) => Promise<StageResult>>> {
+/** Starts a stage's workflow alone, as the UI's form does; if asked, paused before it does anything. */
+export async function startStage(client: Client, spec: StageSpec, execution: Partial<ExecutionConfig> = {}, { paused = false } = {}): Promise<WorkflowHandle<(input: StageInput) => Promise<StageResult>>> {
   const input = { spec, execution: { concurrency: 8, shardAttempts: 2, ...execution } };
-  return client.workflow.start<(input: StageInput) => Promise<StageResult>>(spec.stage, { workflowId: idOf(spec), taskQueue: taskQueues.workflows, args: [input as StageInput] });
+  const options = { workflowId: idOf(spec), taskQueue: taskQueues.workflows, args: [input as StageInput] as [StageInput] };
+  if (!paused) return client.workflow.start<(input: StageInput) => Promise<StageResult>>(spec.stage, options);
+  return client.workflow.signalWithStart<(input: StageInput) => Promise<StageResult>>(spec.stage, { ...options, signal: pauseSignal, signalArgs: [] });
 }
 
 export function idOf(spec: StageSpec): string {
