@@ -17,6 +17,9 @@ export interface BenchSettings {
   address?: string;
   state?: string;
   run?: string;
+  /** Of `soak`: the text it reads, and how many vectors it makes. */
+  corpus?: string;
+  vectors?: number;
   log: (line: string) => void;
 }
 
@@ -26,6 +29,8 @@ export interface BenchOutcome {
   notes: string[];
   /** What computed our side: "tensorflow 2.21.0". */
   backend: string;
+  /** Pictures and the like that are kept beside the result, by name. */
+  files?: Record<string, string>;
 }
 
 export interface Bench {

@@ -11,8 +11,9 @@ import { reader } from './reader.ts';
 import { saeStep } from './saeStep.ts';
 import { sample } from './sample.ts';
 import { shards } from './shards.ts';
+import { soak } from './soak.ts';
 import { startup } from './startup.ts';
 import { tokenize } from './tokenize.ts';
 import { transformerStep } from './transformerStep.ts';
 
-export const benches: Record<BenchName, Bench> = { 'transformer-step': transformerStep, 'sae-step': saeStep, sample, tokenize, shards, reader, startup, memory, fanout, orchestration, parity, float16, dashboard };
+export const benches: Record<BenchName, Bench> = { 'transformer-step': transformerStep, 'sae-step': saeStep, sample, tokenize, shards, reader, startup, memory, fanout, orchestration, parity, float16, dashboard, soak };

@@ -19,6 +19,8 @@ interface Options {
   address?: string;
   state?: string;
   run?: string;
+  corpus?: string;
+  vectors?: number;
 }
 
 const log = (line: string) => void process.stderr.write(`${line}\n`);
@@ -35,6 +37,8 @@ const program = new Command('bench')
   .option('--address <host:port>', 'orchestration: the Temporal server that has the run (default: that of --state)')
   .option('--state <folder>', 'orchestration: the state folder of the run (default: .saeflow)')
   .option('--run <workflow id>', 'orchestration: which run (default: the newest that made something)')
+  .option('--corpus <file>', 'soak: the text to read (default: the demo\'s, enough for some 4 million vectors)')
+  .option('--vectors <n>', 'soak: how many (default: 20000000)', count)
   .addHelpText('after', `\nBenches:\n${list}\n\nThe Python peers are installed into the cache when first needed (SAEFLOW_PEERS_PYTHON: use this interpreter instead).`)
   .showHelpAfterError('(add --help for options)')
   .action(async (name: string | undefined, options: Options) => {
@@ -54,7 +58,7 @@ async function runBench(name: BenchName, { threads, rounds: asked, case: only, r
   const machine = describeBenchMachine();
   const rounds = benches[name].rounds ?? asked;
   log(`${name}: ${threads} threads, ${rounds === 1 ? '1 round' : `${rounds} rounds`}, ${machine}`);
-  const { cases, notes, backend } = await benches[name].run({ threads, rounds, only, log, ...particular });
+  const { cases, notes, backend, files } = await benches[name].run({ threads, rounds, only, log, ...particular });
   const [headline] = cases;
   if (headline === undefined) throw new UserError(only === undefined ? `${name}: no peer runs here` : `${name} has no case with "${only}" in its name`, only === undefined ? 'See the lines above for the reasons.' : 'Run it without --case to see all names.');
   const { ours, peer, ratio, unit, peerVersion } = headline;
@@ -62,7 +66,7 @@ async function runBench(name: BenchName, { threads, rounds: asked, case: only, r
   printTable(result);
   if (keep) {
     const command = `npm run -s bench -- ${process.argv.slice(2).join(' ')}`;
-    record({ result, date: new Date().toISOString().slice(0, 10), threads, rounds, command, versions: [codeVersion(), `Node ${process.versions.node}`, backend] });
+    record({ result, date: new Date().toISOString().slice(0, 10), threads, rounds, command, versions: [codeVersion(), `Node ${process.versions.node}`, backend] }, undefined, files);
     log('written: bench/results and bench/RESULTS.md');
   }
   console.log(JSON.stringify(result));

@@ -8,11 +8,12 @@ import { recordedResult, type BenchCase, type RecordedResult } from './result.ts
 
 const here = fileURLToPath(new URL('.', import.meta.url));
 
-/** Keeps a result under `folder`/results and writes `folder`/RESULTS.md anew. */
-export function record(result: RecordedResult, folder: string = here): void {
+/** Keeps a result, and the files that belong to it, under `folder`/results and writes `folder`/RESULTS.md anew. */
+export function record(result: RecordedResult, folder: string = here, files: Record<string, string> = {}): void {
   const checked = recordedResult.parse(result);
   mkdirSync(join(folder, 'results'), { recursive: true });
   writeFileSync(join(folder, 'results', `${checked.result.bench}.json`), `${JSON.stringify(checked, null, 2)}\n`);
+  for (const [name, content] of Object.entries(files)) writeFileSync(join(folder, 'results', name), content);
   writeFileSync(join(folder, 'RESULTS.md'), resultsPage(readResults(folder)));
 }
 
