@@ -29,7 +29,7 @@ export const soak: Bench = {
 };
 
 /** The demo's with a narrower MLP, and a transformer that stops early: vectors are to be many, not good. */
-function configOf(vectors: number): PipelineInput {
+function configOf(vectors: number): PipelineInput & { preset: 'demo' } {
   const prompts = Math.ceil(vectors / positionsPerPrompt);
   const promptsPerShard = Math.min(1_000, Math.ceil(prompts / 8));
   const steps = Math.floor((prompts * positionsPerPrompt) / 4_096);
