@@ -20,6 +20,9 @@ interface Side {
   set: FeatureSet;
 }
 
+/** All that is asked of an index: the one before may be of an older version, with fewer columns. */
+const densities = featureIndex.pick({ density: true }).loose();
+
 /**
  * The comparison of two SAEs by their dashboards' keys: found, or made and written.
  *
@@ -105,7 +108,7 @@ async function openSide(store: ArtifactStore, key: string): Promise<Side> {
   const transformer = await manifestOf(store, 'trainTransformer', inputs.trainTransformer);
   const sae = await manifestOf(store, 'trainSae', inputs.trainSae);
   const { config } = await specOf(store, { stage: 'sampleActivations', key: inputs.sampleActivations }, 'sampleActivations');
-  const { density } = featureIndex.parse(JSON.parse(Buffer.from(await fileOf(store, dashboard, 'site/data/index.json')).toString()));
+  const { density } = densities.parse(JSON.parse(Buffer.from(await fileOf(store, dashboard, 'site/data/index.json')).toString()));
   const { W_dec: decoder } = decodeSafetensors(await fileOf(store, sae, 'sae_weights.safetensors')).tensors;
   const { l0, lossRecovered, fvu, alive } = dashboard.metrics;
   return {

@@ -79,7 +79,7 @@ describe('two features', () => {
     await page.getByRole('button', { name: 'Compare', exact: true }).click();
     await ready(page);
     expect(page.url()).toBe(`${site.url}#/compare/0/7`);
-    expect(await page.locator('.side h2').allInnerTexts()).toEqual(['Feature 0', 'Feature 7']);
+    expect(await page.locator('.side h2 a').allInnerTexts()).toEqual(['Feature 0', 'Feature 7']);
     const facts = await page.locator('.compare-view > .facts').innerText();
     expect(facts).toContain(site.fixture.pages[0]!.nearest.find(({ feature }) => feature === 7)!.cosine.toFixed(2));
     const shared = site.fixture.pages[0]!.logits.top.filter(({ token }) => site.fixture.pages[7]!.logits.top.some((other) => other.token === token)).length;

@@ -3,6 +3,7 @@
 import { mkdir, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { artifactPath, specKey, writeSpec } from '../../data/artifact.ts';
+import { packIndex } from '../../data/packedIndex.ts';
 import { createTokenizer } from '../../data/tokenizer.ts';
 import { buildPage } from '../../dashboard/buildPage.ts';
 import { featureIndex, textList, textPage, vocabulary, type TextList, type TextPage } from '../../schemas/dashboard.ts';
@@ -38,7 +39,7 @@ export async function writeOwnSite(folder: string): Promise<OwnSite> {
   const tokenizer = createTokenizer(config.tokenize.vocabSize);
   const words = { eot: tokenizer.eot, tokens: Array.from({ length: tokenizer.vocabSize }, (_, token) => Buffer.from(tokenizer.tokenBytes(token)).toString('latin1')) };
   files.set('data/vocabulary.json', Buffer.from(JSON.stringify(vocabulary.parse(words))));
-  files.set('data/index.json', Buffer.from(JSON.stringify(indexOf(config.saes[0]!.features, pages))));
+  for (const { path, bytes } of packIndex(indexOf(config.saes[0]!.features, pages))) files.set(path.replace(/^site\//, ''), Buffer.from(bytes));
   for (const { path, bytes } of await buildPage()) files.set(path, bytes);
   for (const [path, bytes] of files) {
     await mkdir(dirname(join(folder, path)), { recursive: true });

@@ -160,7 +160,7 @@ describe('S3Store', () => {
       for (let index = 0; index < 16; index++) {
         // one part is up by then: the first is sent while the next is filled
         if (index === 12) {
-          while ((await store.listUnfinished())[0]?.bytes === 0) await new Promise((done) => setTimeout(done, 50));
+          while (!(await store.listUnfinished())[0]?.bytes) await new Promise((done) => setTimeout(done, 50));
           await killServer();
         }
         yield new Uint8Array(8 * mebibyte);

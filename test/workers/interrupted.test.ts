@@ -118,24 +118,21 @@ it(
     const byCommand = await start('cancelled', long(2));
     await untilSaving(environment.client, byCommand, 'trainTransformer', 'trainTransformerSegment');
     const training = await stageOf(byCommand, 'trainTransformer');
-    const checkpoints = await filesOf(training, 'work/');
     const computing = computePids();
     const { exitCode, stdout } = await saeflow('cancel', 'cancelled');
     expect([exitCode, stdout]).toEqual([0, 'cancelling cancelled: it ends when checkpoints are saved (saeflow status tells)\n']);
     await expectCancelled(byCommand, training);
     await until(async () => computing.filter(isAlive).length < computing.length);
     expect((await saeflow('status', 'cancelled')).stdout).toMatch(/^cancelled: cancelled/);
-    expect(checkpoints).not.toEqual([]);
+    expect(await filesOf(training, 'work/')).not.toEqual([]);
 
     const byClient = await start('cancelled', long(2));
     const sampling = await stageOf(byClient, 'sampleActivations');
     await until(async () => (await receiptTimes(sampling)).size >= 2);
-    const computingShards = computePids();
     await byClient.cancel();
     await expectCancelled(byClient, sampling);
     const paths = (await store.list('')).map(({ path }) => path);
     expect(paths.filter((path) => path.includes(temporaryPrefix))).toEqual([]);
-    await until(async () => computingShards.filter(isAlive).length < computingShards.length);
   },
   240_000,
 );
