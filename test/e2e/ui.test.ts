@@ -13,11 +13,13 @@ import type { StageName } from '../../schemas/stages.ts';
 import { stageWorkflowId } from '../../schemas/stages.ts';
 import { writeTestCorpus } from '../../bench/corpus.ts';
 import { runCli, startCli } from '../cli/runCli.ts';
-import { listed, pendingActivities, stageWorkflowOf, until } from '../workflows/fixtures.ts';
+import { listed, pendingActivities, stageWorkflowOf, until as untilWithin } from '../workflows/fixtures.ts';
 import { Processes } from './processes.ts';
 import { TemporalUi } from './temporalUi.ts';
 
 const limit = 400_000;
+/** A browser, a server, workers and their compute processes share the cores with whatever else is tested. */
+const until = <T>(look: () => Promise<T | undefined | false>): Promise<T> => untilWithin(look, 180_000);
 const folder = mkdtempSync(join(tmpdir(), 'saeflow-ui-'));
 const corpus = { paths: [join(folder, 'corpus.jsonl')] };
 let processes: Processes;

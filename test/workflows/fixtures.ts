@@ -38,14 +38,14 @@ export function idOf(spec: StageSpec): string {
   return stageWorkflowId(spec.stage, specKey(spec));
 }
 
-/** Polls a condition about what runs elsewhere. Gives up before vitest does, so that workers are shut down in order. */
-export async function until<T>(look: () => Promise<T | undefined | false>): Promise<T> {
-  for (const endMs = performance.now() + 45_000; performance.now() < endMs; ) {
+/** Polls a condition about what runs elsewhere. Gives up before vitest does (a test's limit is 60 s where it says nothing), so that workers are shut down in order. */
+export async function until<T>(look: () => Promise<T | undefined | false>, limitMs = 45_000): Promise<T> {
+  for (const endMs = performance.now() + limitMs; performance.now() < endMs; ) {
     const seen = await look();
     if (seen !== undefined && seen !== false) return seen;
     await new Promise((done) => setTimeout(done, 100));
   }
-  throw new Error(`still not so after 45 s: ${look}`);
+  throw new Error(`still not so after ${limitMs / 1_000} s: ${look}`);
 }
 
 /** The number that `count` comes to rest at: unchanged for half a second. */
