@@ -44,7 +44,8 @@ it('with other blocks of features every number is the same within a ten-thousand
   const usual = await site({});
   const other = await site({ featuresPerBlock: 24, windowsPerShard: 16 });
   expect([...other.keys()].sort()).toEqual([...usual.keys()].sort());
-  for (const [path, text] of usual) expectNear(JSON.parse(other.get(path)!), JSON.parse(text), path);
+  // The packed columns are the index again, and the model's files are no results of blocks.
+  for (const [path, text] of [...usual].filter(([name]) => name.endsWith('.json'))) expectNear(JSON.parse(other.get(path)!), JSON.parse(text), path);
 });
 
 function expectNear(found: unknown, expected: unknown, where: string): void {
