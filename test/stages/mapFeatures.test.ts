@@ -7,9 +7,9 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import { artifactPath, readReceipt, writeReceipt } from '../../data/artifact.ts';
 import { openStore } from '../../data/artifactStore.ts';
 import { blockReceipt, indexPath } from '../../data/dashboardSite.ts';
+import { readFirings } from '../../data/firings.ts';
 import { specOf } from '../../data/inputs.ts';
 import { planStage } from '../../data/plans.ts';
-import { decodeSafetensors } from '../../data/safetensors.ts';
 import { featureMap } from '../../schemas/dashboard.ts';
 import { runJob } from '../../stages/jobs.ts';
 import { chosenFeatures } from '../../stages/mapFeatures.ts';
@@ -24,18 +24,20 @@ beforeAll(async () => {
 afterAll(() => rm(folder, { recursive: true, force: true }));
 
 const featuresPerBlock = 16;
+/** Places only: this test counts firings. */
+const tokensPerShard = 1_000_000;
 
 async function makeMap(name: string) {
   const store = openStore(join(folder, name));
-  const id = await dashboardOfExport(store, { featuresPerBlock });
+  const id = await dashboardOfExport(store, { featuresPerBlock, probes: [] });
   const context = { store, device: 'cpu', report: () => undefined, shouldStop: () => false };
   const job = { artifact: id, storeUri: store.uri };
   const { shards, blocks } = await planStage(store, await specOf(store, id, 'exportDashboard'));
-  const density = new Array<number>(cfg.d_sae).fill(0);
-  for (let shard = 0; shard < shards; shard++) {
-    await runJob({ kind: 'readFeaturesShard', ...job, shard }, context);
-    const { tensors } = decodeSafetensors(await store.get(artifactPath(id, (await readReceipt(store, id, shard))!.files[0]!.path)));
-    (tensors['feature']!.data as Int32Array).forEach((feature) => (density[feature]! += 1e-4));
+  for (let shard = 0; shard < shards; shard++) await runJob({ kind: 'readFeaturesShard', ...job, shard }, context);
+  const density: number[] = [];
+  for (let first = 0; first < cfg.d_sae; first += featuresPerBlock) {
+    const { firings } = await readFirings(store, id, first / featuresPerBlock, Math.min(featuresPerBlock, cfg.d_sae - first), cfg.d_in, shards, tokensPerShard);
+    density.push(...firings.map(({ tokens }) => tokens.length * 1e-4));
   }
   // the blocks' densities as blocks leave them; pages need documents, of which this export has none
   for (let block = 0; block < blocks; block++) {
