@@ -23,5 +23,6 @@ test('the page names its files by relative address and loads nothing from anothe
 
 test('the script stays small: no schema library gets into it', async () => {
   const script = (await buildPage()).find(({ path }) => path === 'app.js');
-  expect(script?.bytes.length).toBeLessThan(120_000);
+  // 131 kB with all views but the model's own, which load by themselves; zod alone would be 450
+  expect(script?.bytes.length).toBeLessThan(160_000);
 });
