@@ -119,11 +119,11 @@ describe('support', () => {
   });
 });
 
-it('answers are chosen by the one half over all blocks, and listed as the other half ranks them', () => {
+it('answers are chosen and ranked by the one half over all blocks; the other half only judges them', () => {
   const score = (feature: number, chosenF1: number, f1: number) => ({ feature, chosenF1, threshold: 1, f1, precision: 1, recall: 1, auroc: 1, precisionTop20: 1 });
   const block = (answers: ReturnType<typeof score>[]) => [{ support: { chosenOn: 60, judgedOn: 70 }, enough: true, answers }];
   const [page] = probesPageOf([{ name: 'x', description: 'why', where: [] }], [block([0, 1, 2, 3].map((feature) => score(feature, 0.9 - feature / 10, 0.1 + feature / 10))), block([4, 5].map((feature) => score(feature, 0.95 - feature / 10, 0.99)))]);
-  // 5 has the lowest score where answers are chosen, so its judgement does not count
-  expect(page!.answers.map(({ feature }) => feature)).toEqual([4, 3, 2, 1, 0]);
+  // 5 has the lowest score where answers are chosen, so it is not listed, and 4 stays last however well it is judged
+  expect(page!.answers.map(({ feature }) => feature)).toEqual([0, 1, 2, 3, 4]);
   expect(page).toMatchObject({ name: 'x', description: 'why', support: { chosenOn: 60, judgedOn: 70 }, enough: true });
 });
