@@ -36,14 +36,18 @@ export async function listBuilds({ workflowService, workflow, options }: Client)
   return builds.sort((a, b) => b.createdAt.getTime() - a.createdAt.getTime());
 }
 
+/** In place of a build's id: workers that have none. */
+export const noBuild = 'none';
+
 /**
- * Makes new runs begin on `buildId`; those that go on stay where they are.
+ * Makes new runs begin on `buildId`, or with {@link noBuild} on workers without a build id; those that go on stay where
+ * they are.
  *
  * @throws UserError when no worker of that build polls
  */
 export async function useBuild({ workflowService, options }: Client, buildId: string): Promise<void> {
   try {
-    await workflowService.setWorkerDeploymentCurrentVersion({ namespace: options.namespace, deploymentName, buildId, ignoreMissingTaskQueues: true });
+    await workflowService.setWorkerDeploymentCurrentVersion({ namespace: options.namespace, deploymentName, buildId: buildId === noBuild ? '' : buildId, ignoreMissingTaskQueues: true, allowNoPollers: buildId === noBuild });
   } catch (error) {
     throw new UserError(`the server does not take ${buildId} as the current build: ${detailsOf(error)}`, `Start a worker of that build first: saeflow worker --build-id ${buildId}. saeflow builds lists those there are.`, { cause: error });
   }

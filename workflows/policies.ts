@@ -62,10 +62,6 @@ export function atPriority(policy: ActivityOptions, priority: number, summary?: 
 export const maxPartitions = 32;
 /** Shard activities in flight in one partition. */
 export const lanesPerPartition = 16;
-/** Events of one run of a partition after which it starts no more shards; it continues as new once those in flight have ended, before 3,000. */
-export const eventsPerRun = 2_600;
-/** Segments of one run of a training stage, before it continues as new. */
-export const segmentsPerRun = 300;
 
 /** Signals of progress from each of a pipeline's `stages`, so that a sweep of a hundred SAEs keeps its history below 10,000 events. */
 export function progressSignalsOf(stages: number): number {

@@ -1,9 +1,9 @@
 // Training as a sequence of segment activities between milestones, so that the history itself shows the loss by segment,
 // and a pause, a crash or a new worker costs at most the steps since the last checkpoint.
-import { continueAsNew, workflowInfo } from '@temporalio/workflow';
+import { continueAsNew } from '@temporalio/workflow';
 import type { SegmentResult } from '../schemas/jobs.ts';
 import type { StageInput } from '../schemas/progress.ts';
-import { segmentsPerRun } from './policies.ts';
+import { isLong } from './longHistory.ts';
 import type { StageControl } from './stageControl.ts';
 
 /** What a training workflow hands on when it continues as new. */
@@ -27,17 +27,15 @@ export async function runSegments(
 ): Promise<void> {
   const total = milestones.at(-1) ?? 0;
   let from = resume?.step ?? 0;
-  let ran = 0;
   control.paused ||= resume?.paused ?? false;
   control.report({ state: 'running', done: from, total, unit: 'steps' });
   for (const toStep of milestones.filter((step) => step > from)) {
-    if (ran >= segmentsPerRun || workflowInfo().continueAsNewSuggested) {
+    if (isLong()) {
       await continueAsNew<(input: StageInput, resume: TrainingResume) => Promise<unknown>>(control.input, { step: from, watchers: [...control.watchers], paused: control.paused });
     }
     const { step, metrics } = await control.pausable(() => segment(toStep, `steps ${from}→${toStep}`));
     control.report({ done: step, metrics });
     await after(toStep);
     from = toStep;
-    ran++;
   }
 }

@@ -4,10 +4,11 @@ import { condition, continueAsNew, isCancellation, setCurrentDetails, setHandler
 import type { FailedShard } from '../schemas/progress.ts';
 import { cpuShards, gpuShards } from './activityProxies.ts';
 import { describeFailure, shortened } from './failures.ts';
+import { isLong } from './longHistory.ts';
 import { descriptions, partitionProgressSignal, pauseSignal, priorityChangedSignal, resumeSignal } from './messages.ts';
 import type { Parked, PartitionInput, PartitionResult, ShardWork } from './partitionTypes.ts';
 import { Outbox } from './outbox.ts';
-import { atPriority, eventsPerRun, policies } from './policies.ts';
+import { atPriority, policies } from './policies.ts';
 import { formatShards, parseShards, rangesOf, shardsIn, ShardQueue } from './shardRanges.ts';
 
 /** The first failures are reported at once: someone may be able to mend the cause while the rest goes on. */
@@ -66,12 +67,6 @@ export async function shardPartition(input: PartitionInput): Promise<PartitionRe
   const result: PartitionResult = { completed, parked: { shards: formatShards(rangesOf(parked)), errors } satisfies Parked };
   if (queue.remaining === 0 || failedFast()) return result;
   return continueAsNew<typeof shardPartition>({ ...input, ...result, shards: formatShards(queue.ranges()), paused, priority });
-}
-
-/** Counted in events, not shards: a shard is six where each wakes the workflow by itself, and three where many do at once. */
-function isLong(): boolean {
-  const { historyLength, continueAsNewSuggested } = workflowInfo();
-  return continueAsNewSuggested || historyLength >= eventsPerRun;
 }
 
 async function runShard({ activity, artifact, total, shardsBefore, attempts }: ShardWork, shard: number, priority: number): Promise<void> {

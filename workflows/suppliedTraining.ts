@@ -1,12 +1,13 @@
 // An SAE's training whose activation shards are made while it reads them: each job is preceded by a request for the shards
 // it reads, and a segment ends where the next ones begin. Where segments end leaves no trace in the SAE.
-import { ContinueAsNew, continueAsNew, workflowInfo } from '@temporalio/workflow';
+import { ContinueAsNew, continueAsNew } from '@temporalio/workflow';
 import type { StageInput, StagePlan } from '../schemas/progress.ts';
 import type { ArtifactId } from '../schemas/stages.ts';
 import type { Reading } from '../schemas/supply.ts';
 import type { ReadingInput } from '../activities/shardSupply.ts';
 import { shardFiles, training } from './activityProxies.ts';
-import { policies, segmentsPerRun } from './policies.ts';
+import { isLong } from './longHistory.ts';
+import { policies } from './policies.ts';
 import type { TrainingResume } from './segments.ts';
 import { ShardSupply } from './shardSupply.ts';
 import type { StageControl } from './stageControl.ts';
@@ -32,7 +33,6 @@ class SuppliedTraining {
   private readonly plan: StagePlan;
   private readonly artifact: ArtifactId;
   private readonly supply: ShardSupply;
-  private jobs = 0;
 
   constructor(control: StageControl, plan: StagePlan, artifact: ArtifactId, supply: ShardSupply) {
     this.control = control;
@@ -70,7 +70,7 @@ class SuppliedTraining {
   /** One segment activity up to `toStep` at most; returns the step that training is at. */
   private async segment(from: number, toStep: number): Promise<number> {
     const { control, artifact } = this;
-    if (this.jobs >= segmentsPerRun || workflowInfo().continueAsNewSuggested) {
+    if (isLong()) {
       await continueAsNew<(input: StageInput, resume: TrainingResume) => Promise<unknown>>(control.input, { step: from, watchers: [...control.watchers], paused: control.paused });
     }
     const result = await this.job({ kind: 'segment', from, toStep, absent: false }, `steps to ${toStep}`, (options, { stopAt }) =>
@@ -87,7 +87,6 @@ class SuppliedTraining {
     for (let absent = false; ; absent = true) {
       const reading = await shardFiles.planReading.executeWithOptions(control.options(policies.scan, `shards of: ${summary}`), [{ artifact, job }]);
       await this.supply.obtain(reading, absent);
-      this.jobs++;
       const saying = job.kind === 'segment' ? `steps ${reading.from}→${reading.stopAt}` : summary;
       const result = await control.pausable(() => run(control.options(policies.segment, saying), reading), () => this.supply.rest());
       if (!result.absent || (job.kind === 'resample' && result.step < job.step)) return result;

@@ -3,16 +3,17 @@
 // training went back or another one comes. A workflow of its own beside the trainings, started by the first of them, ended
 // when the last has left: so trainings of one run, and of several, share one window, and no training holds a GPU while it
 // waits for shards that the same GPU has to make.
-import { ApplicationFailure, CancellationScope, condition, ContinueAsNew, continueAsNew, isCancellation, setHandler, workflowInfo, type ActivityOptions } from '@temporalio/workflow';
+import { ApplicationFailure, CancellationScope, condition, ContinueAsNew, continueAsNew, isCancellation, setHandler, type ActivityOptions } from '@temporalio/workflow';
 import type { FailedShard } from '../schemas/progress.ts';
 import type { ArtifactId } from '../schemas/stages.ts';
 import { supplyInput, type ShardsThere, type SupplyInput } from '../schemas/supply.ts';
 import { gpuShards, shardFiles, short } from './activityProxies.ts';
 import { describeFailure, parseMessage, shortened } from './failures.ts';
+import { isLong } from './longHistory.ts';
 import { descriptions, supplyAnswerSignal, supplyLeaveSignal, supplyRequestSignal } from './messages.ts';
 import { Outbox } from './outbox.ts';
 import { ParkedShards } from './parkedShards.ts';
-import { eventsPerRun, policies } from './policies.ts';
+import { policies } from './policies.ts';
 import { formatShards, rangesOf } from './shardRanges.ts';
 import { ShardWindow } from './shardWindow.ts';
 import { StageControl } from './stageControl.ts';
@@ -28,15 +29,13 @@ export async function supplyActivations(input: SupplyInput): Promise<void> {
   const { stage, requests, paused } = parseMessage(supplyInput, input, 'the input');
   const control = new StageControl(stage, 'shards', requests.flatMap(({ watchers }) => watchers), { tellsParent: false });
   control.paused = paused;
-  const { key } = await short.planStage.executeWithOptions(control.options(policies.short), [stage.spec]);
-  const supply = new Supply(control, { stage: 'sampleActivations', key });
-  for (const request of requests) supply.requested.push(request);
-  await supply.run();
+  // Made at once: what the run before this one was asked must not come after what this one is asked.
+  await new Supply(control, requests).run();
 }
 
 class Supply {
   /** Requests from before the window was known. */
-  readonly requested: SupplyInput['requests'] = [];
+  private readonly requested: SupplyInput['requests'];
   private window: ShardWindow | undefined;
   private readonly outbox = new Outbox();
   private readonly parked = new ParkedShards();
@@ -48,11 +47,11 @@ class Supply {
   private asked = false;
   private error: unknown;
   private readonly control: StageControl;
-  private readonly artifact: ArtifactId;
+  private artifact!: ArtifactId;
 
-  constructor(control: StageControl, artifact: ArtifactId) {
+  constructor(control: StageControl, requests: SupplyInput['requests']) {
     this.control = control;
-    this.artifact = artifact;
+    this.requested = [...requests];
     setHandler(supplyRequestSignal, (request) => this.hear(request), descriptions.supplyRequest);
     setHandler(
       supplyLeaveSignal,
@@ -67,6 +66,8 @@ class Supply {
 
   async run(): Promise<void> {
     try {
+      const { key } = await short.planStage.executeWithOptions(this.control.options(policies.short), [this.control.input.spec]);
+      this.artifact = { stage: 'sampleActivations', key };
       const there = await this.look();
       const window = new ShardWindow(there);
       this.window = window;
@@ -206,9 +207,4 @@ class Supply {
     window.retry(parked.take(answer.action === 'retry' ? answer.shards : []));
     this.control.report({ state: 'running', failedShards: parked.size });
   }
-}
-
-function isLong(): boolean {
-  const { historyLength, continueAsNewSuggested } = workflowInfo();
-  return continueAsNewSuggested || historyLength >= eventsPerRun;
 }

@@ -2,7 +2,7 @@
 import { Command } from 'commander';
 import type { Client } from '@temporalio/client';
 import { UserError } from '../../schemas/errors.ts';
-import { listBuilds, moveToBuild, openFamily, useBuild } from '../builds.ts';
+import { listBuilds, moveToBuild, noBuild, openFamily, useBuild } from '../builds.ts';
 import { requireTemporal } from '../connection.ts';
 import { alignTable } from '../format.ts';
 import { findRun } from '../runs.ts';
@@ -10,12 +10,12 @@ import { addExamples } from './options.ts';
 
 export function buildsCommand(): Command {
   const command = new Command('builds').description('builds of workers (saeflow worker --build-id): which one takes new runs, and which can be ended').action(() => withClient(printBuilds));
-  addExamples(command, 'builds', 'builds use 0.2.0', 'builds move demo 0.2.0');
-  const use = new Command('use').description('make new runs begin on this build; those that go on stay with theirs').argument('<build>', 'a build id of which a worker runs');
+  addExamples(command, 'builds', 'builds use 0.2.0', `builds use ${noBuild}`, 'builds move demo 0.2.0');
+  const use = new Command('use').description('make new runs begin on this build; those that go on stay with theirs').argument('<build>', `a build id of which a worker runs; ${noBuild}: workers without one`);
   use.action((buildId: string) =>
     withClient(async (client) => {
       await useBuild(client, buildId);
-      console.log(`new runs begin on ${buildId}`);
+      console.log(`new runs begin on ${buildId === noBuild ? 'workers without a build id' : buildId}`);
     }),
   );
   const move = new Command('move').description('move a run, with its open stages and partitions, to another build; check with saeflow replay first').argument('<run>', 'a name, name/hash or workflow id').argument('<build>', 'a build id');

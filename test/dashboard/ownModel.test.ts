@@ -1,6 +1,6 @@
 // The model in the browser against the same model in Node: WebAssembly, and WebGL and WebGPU as Chromium gives them in
 // software, against native TensorFlow, on trained weights and on the shapes of a real run.
-import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import * as tf from '@tensorflow/tfjs-core';
@@ -89,8 +89,9 @@ async function writeDrawnModel(target: string, page: string, tokenizer: Tokenize
   const sae = { W_enc: { shape: [512, 2048], data: W_enc }, b_enc: { shape: [2048], data: b_enc }, W_dec: { shape: [2048, 512], data: W_dec }, b_dec: { shape: [512], data: b_dec } };
   const files = siteModelFiles({ transformer: stored(parameters), sae: stored(sae), architecture, hook: 'blocks.0.mlp.hook_post', tokenize: tokenizeConfig.parse({ vocabSize: tokenizer.vocabSize }), tokenizerJson });
   const vocabulary = { eot: tokenizer.eot, tokens: Array.from({ length: tokenizer.vocabSize }, (_, token) => Buffer.from(tokenizer.tokenBytes(token)).toString('latin1')) };
+  const columns = await readdir(join(page, 'data/columns'));
   const all = [...files.map(({ path, bytes }) => ({ path: `model/${path}`, bytes })), { path: 'data/vocabulary.json', bytes: Buffer.from(JSON.stringify(vocabulary)) }, ...(await buildPage())];
-  for (const name of ['data/index.json', 'data/texts/index.json', 'data/texts/00000.json']) all.push({ path: name, bytes: await readFile(join(page, name)) });
+  for (const name of ['data/texts/index.json', 'data/texts/00000.json', ...columns.map((name) => `data/columns/${name}`)]) all.push({ path: name, bytes: await readFile(join(page, name)) });
   for (const { path, bytes } of all) {
     await mkdir(dirname(join(target, path)), { recursive: true });
     await writeFile(join(target, path), bytes);

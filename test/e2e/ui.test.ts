@@ -86,8 +86,8 @@ describe("Temporal's UI", () => {
       await ui.openWorkflow('whole', 'User Metadata');
       const percentOf = (text: string) => Number(/trainTransformer running (\d+) % of 300 steps/.exec(text)?.[1]);
       const before = percentOf(await ui.untilDetails(/1 of 5 stages finished .*trainTransformer running \d+ % of 300 steps/));
-      const later = await ui.untilDetails(/trainTransformer running (?!0 %)\d+ % of 300 steps [\d.]+ steps a second, \d+ (s|min) left loss [\d.]+, val loss/);
-      expect(percentOf(later)).toBeGreaterThan(before);
+      const going = /trainTransformer running \d+ % of 300 steps [\d.]+ steps a second, \d+ (s|min) left loss [\d.]+, val loss/;
+      await until(async () => percentOf(await ui.untilDetails(going)) > before);
       await ui.keep('ui-running', { bottomOf: ui.detailsBox });
 
       await ui.signal('pause', 'ui-pause');
@@ -177,6 +177,7 @@ describe("Temporal's UI", () => {
         await ui.page.getByText('0.2.0').first().waitFor();
         await ui.keep('ui-builds', { bottomOf: ui.page.getByRole('table').last() });
       } finally {
+        expect((await runCli(folder, ['builds', 'use', 'none'], env)).stdout).toContain('new runs begin on workers without a build id');
         newer.child.kill('SIGTERM');
         await newer.ended;
       }

@@ -134,7 +134,7 @@ describe('activations that are consumed', () => {
       expect(made().length).toBeGreaterThanOrEqual(6);
     }));
 
-  it('continue as new, supply and training, with no shard made twice', { timeout: 900_000 }, () =>
+  it('continue as new, supply and training, with no shard made twice', { timeout: 180_000 }, () =>
     run(async () => {
       Object.assign(world.plan, { shards: 360, milestones: [360], resamplings: [] });
       world.stepsPerShard = 1;
