@@ -47,7 +47,7 @@ export const noBuild = 'none';
  */
 export async function useBuild({ workflowService, options }: Client, buildId: string): Promise<void> {
   try {
-    await workflowService.setWorkerDeploymentCurrentVersion({ namespace: options.namespace, deploymentName, buildId: buildId === noBuild ? '' : buildId, ignoreMissingTaskQueues: true, allowNoPollers: buildId === noBuild });
+    await workflowService.setWorkerDeploymentCurrentVersion({ namespace: options.namespace, deploymentName, ...(buildId === noBuild ? { version: '__unversioned__' } : { buildId }), ignoreMissingTaskQueues: true });
   } catch (error) {
     throw new UserError(`the server does not take ${buildId} as the current build: ${detailsOf(error)}`, `Start a worker of that build first: saeflow worker --build-id ${buildId}. saeflow builds lists those there are.`, { cause: error });
   }
