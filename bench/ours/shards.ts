@@ -5,7 +5,7 @@ import { open } from 'node:fs/promises';
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { z } from 'zod';
-import { rowsPerGroup, type RowGroup } from '../../data/activationFormat.ts';
+import { bytesPerNumber, rowsPerGroup, type RowGroup } from '../../data/activationFormat.ts';
 import { activationShardPieces } from '../../data/activationWriter.ts';
 import { openStore } from '../../data/artifactStore.ts';
 import { RandomStream } from '../../schemas/random.ts';
@@ -18,13 +18,18 @@ registerNativeSaeKernel(threads);
 const store = openStore(uri);
 const vectors = gelu(Math.min(rows, 4 * rowsPerGroup) * d);
 
-/** Row groups of vectors that are converted when they are asked for; four of them take turns. */
+/** The shard's memory, which sampling fills batch by batch. */
+const shardMemory = new Uint8Array(rows * d * bytesPerNumber.float16).fill(1);
+
+/** Row groups of vectors that are converted, and put where they belong, when they are asked for. */
 function* groups(): Generator<RowGroup> {
   const numbers = new RestingNumbers({ dtype: 'float16', onOverflow: 'fail' });
   for (let start = 0; start < rows; start += rowsPerGroup) {
     const count = Math.min(rowsPerGroup, rows - start);
     const from = start % (vectors.length / d);
-    const activation = numbers.rest(vectors.subarray(from * d, (from + count) * d), () => new Error('a number too large')).slice();
+    const resting = numbers.rest(vectors.subarray(from * d, (from + count) * d), () => new Error('a number too large'));
+    const activation = shardMemory.subarray(start * d * bytesPerNumber.float16, (start + count) * d * bytesPerNumber.float16);
+    activation.set(resting);
     const column = () => new Int32Array(count).fill(start);
     yield { activation, document: column(), position: column(), token: column() };
   }

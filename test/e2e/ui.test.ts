@@ -177,9 +177,10 @@ describe("Temporal's UI", () => {
         await ui.page.getByText('0.2.0').first().waitFor();
         await ui.keep('ui-builds', { bottomOf: ui.page.getByRole('table').last() });
       } finally {
-        expect((await runCli(folder, ['builds', 'use', 'none'], env)).stdout).toContain('new runs begin on workers without a build id');
+        const back = await runCli(folder, ['builds', 'use', 'none'], env);
         newer.child.kill('SIGTERM');
         await newer.ended;
+        expect(back.stdout).toContain('new runs begin on workers without a build id');
       }
     },
     limit,
