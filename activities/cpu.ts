@@ -11,12 +11,14 @@ import { planReading, planSupply } from '../data/supplyPlan.ts';
 import { resolveTokenizer } from '../data/tokenizerFile.ts';
 import { changes, comparedKeys, type ComparedKeys, type PreviousRun, type SaeComparison } from '../schemas/comparison.ts';
 import { corpusConfig, pipelineConfig, tokenizeConfig, type CorpusConfig, type PipelineConfig, type TokenizeConfig } from '../schemas/config.ts';
+import { garbageInput, type GarbageReport, type GarbageSearchInput } from '../schemas/garbage.ts';
 import { labelBatchInput, type LabelBatchInput, type LabelBatchResult } from '../schemas/labels.ts';
 import { stageResult, type StagePlan } from '../schemas/progress.ts';
 import type { ArtifactRef } from '../schemas/artifact.ts';
 import { artifactId, stageSpec, type ArtifactId, type StageSpec } from '../schemas/stages.ts';
 import type { Reading, ShardsThere } from '../schemas/supply.ts';
 import { whileBeating } from './beat.ts';
+import { collectGarbage } from './collectGarbage.ts';
 import { compareSaes, previousRunInput, type PreviousRunInput } from './comparison.ts';
 import { commitInput, commitStage, type CommitInput } from './commitStage.ts';
 import type { ActivityDeps } from './deps.ts';
@@ -99,6 +101,12 @@ export function createCpuActivities(deps: ActivityDeps) {
     async labelBatch(input: LabelBatchInput): Promise<LabelBatchResult> {
       const parsed = labelBatchInput.parse(input);
       return whileBeating(() => labelBatch(store, parsed));
+    },
+
+    /** What nobody will ask for again: listed, or deleted. */
+    async collectGarbage(input: GarbageSearchInput): Promise<GarbageReport> {
+      const parsed = garbageInput.parse(input);
+      return whileBeating(() => collectGarbage(store, parsed));
     },
 
     async publishRun(input: FinishedRun): Promise<{ reportUri: string }> {

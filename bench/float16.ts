@@ -2,7 +2,7 @@
 // seeds, judged on the same held-out tokens. The numbers of docs/numerics.md.
 import { saeConfig, type ActivationsConfig } from '../schemas/config.ts';
 import { loadBackend } from '../workers/tensorflow.ts';
-import { alignTable } from '../cli/format.ts';
+import { alignTable } from '../schemas/format.ts';
 import { withFolder, type Bench, type BenchOutcome, type BenchSettings } from './bench.ts';
 import { mean, spread } from './parityCurves.ts';
 import { compare, type BenchCase } from './result.ts';

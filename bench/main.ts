@@ -2,7 +2,7 @@
 import { availableParallelism } from 'node:os';
 import { Command, InvalidArgumentError } from 'commander';
 import { describeError } from '../cli/errors.ts';
-import { alignTable } from '../cli/format.ts';
+import { alignTable } from '../schemas/format.ts';
 import { UserError } from '../schemas/errors.ts';
 import { benches } from './benches.ts';
 import { benchNames, type BenchName } from './benchNames.ts';

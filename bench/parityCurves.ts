@@ -1,5 +1,5 @@
 // Curves of several seeds on two sides: whether they agree within what seeds differ by, and a table of both.
-import { alignTable } from '../cli/format.ts';
+import { alignTable } from '../schemas/format.ts';
 
 export const curveMetrics = ['mse', 'l0', 'alive'] as const;
 export type CurveMetric = (typeof curveMetrics)[number];

@@ -1,5 +1,5 @@
 // The figures of a run of chaos: as tables for a person, as one object for the last line.
-import { alignTable } from '../cli/format.ts';
+import { alignTable } from '../schemas/format.ts';
 import { stageNames } from '../schemas/stages.ts';
 import type { ChaosResult } from './chaos.ts';
 import type { Kill } from './brokenRun.ts';

@@ -5,7 +5,7 @@ import { ReadingPlan } from '../data/readingPlan.ts';
 import { storedVectorBytes, windowOf } from '../data/supplyPlan.ts';
 import { hookWidth, type PipelineConfig, type SaeConfig } from '../schemas/config.ts';
 import { estimateStages, sampledVectors, type CorpusSize } from './estimates.ts';
-import { formatBytes, formatCount } from './format.ts';
+import { formatBytes, formatCount } from '../schemas/format.ts';
 
 export interface DiskEstimate {
   /** All but activations, at the end. */

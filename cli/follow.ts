@@ -14,7 +14,7 @@ import { workflowUrl } from './connection.ts';
 import { lookAtCorpus, requireCorpus, withTokenizer } from './corpus.ts';
 import { Stopped } from './errors.ts';
 import { describePeak, estimateDisk } from './diskEstimate.ts';
-import { formatBytes, formatDuration } from './format.ts';
+import { formatBytes, formatDuration } from '../schemas/format.ts';
 import { Interrupt } from './interrupt.ts';
 import { showRun } from './liveView.ts';
 import { bringUp, type LocalStack } from './localStack.ts';

@@ -2,7 +2,7 @@
 // of worker and server: what can't be asked now is asked again a moment later.
 import type { Client } from '@temporalio/client';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { formatDuration } from './format.ts';
+import { formatDuration } from '../schemas/format.ts';
 import { Pace } from './pace.ts';
 import { blockLines, bridge, logLine, stageTitle, type StageView } from './progressLines.ts';
 import { readNotes, readRun, type RunNow } from './progressSource.ts';

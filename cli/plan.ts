@@ -5,7 +5,7 @@ import type { CorpusLook } from './corpus.ts';
 import type { Device } from './devices.ts';
 import { describePeak, estimateDisk, type DiskEstimate } from './diskEstimate.ts';
 import { estimateSeconds, estimateStages, type StageEstimate } from './estimates.ts';
-import { alignTable, formatBytes, formatCount, formatDuration, formatFlops } from './format.ts';
+import { alignTable, formatBytes, formatCount, formatDuration, formatFlops } from '../schemas/format.ts';
 import { stageTitle } from './progressLines.ts';
 
 export interface Plan {

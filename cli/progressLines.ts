@@ -2,7 +2,7 @@
 import type { JobProgress } from '../schemas/jobs.ts';
 import type { StageProgress } from '../schemas/progress.ts';
 import { shownMetrics } from '../schemas/shownMetrics.ts';
-import { formatCount, formatDuration, formatNumber } from './format.ts';
+import { formatCount, formatDuration, formatNumber } from '../schemas/format.ts';
 import type { Speed } from './pace.ts';
 
 /** A stage as it is shown: its progress with the finest numbers there are, its speed, and what goes wrong if anything. */

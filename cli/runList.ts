@@ -4,7 +4,7 @@ import { readManifest } from '../data/artifact.ts';
 import { openStore } from '../data/artifactStore.ts';
 import { runProgress, type RunProgress, type StageProgress } from '../schemas/progress.ts';
 import { artifactId, type StageName } from '../schemas/stages.ts';
-import { alignTable, formatBytes, formatDuration } from './format.ts';
+import { alignTable, formatBytes, formatDuration } from '../schemas/format.ts';
 import { stageTitle } from './progressLines.ts';
 import { listReports } from './reports.ts';
 import { failedShardsKey, listRuns, runKey, stageKey } from './runs.ts';

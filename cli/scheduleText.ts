@@ -1,6 +1,6 @@
 // Schedules as a person reads them: when they are due, in their own time zone, and what they do.
 import type { CalendarSpecDescription, ScheduleSpecDescription } from '@temporalio/client';
-import { formatDuration } from './format.ts';
+import { formatDuration } from '../schemas/format.ts';
 
 type Ranges = CalendarSpecDescription['minute'] | CalendarSpecDescription['month'] | CalendarSpecDescription['dayOfWeek'];
 

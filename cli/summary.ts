@@ -1,7 +1,7 @@
 // A finished run in some twenty lines: what each stage cost, and the numbers that say whether it went well.
 import type { SaeComparison } from '../schemas/comparison.ts';
 import type { Report } from '../schemas/report.ts';
-import { alignTable, formatBytes, formatCount, formatDuration, formatNumber } from './format.ts';
+import { alignTable, formatBytes, formatCount, formatDuration, formatNumber } from '../schemas/format.ts';
 
 type SaeReport = Report['sae'];
 

@@ -2,20 +2,12 @@
 // manifests say, never by guessing: a file that a manifest names stays, and so does whatever a run could go on from.
 import type { Manifest } from '../schemas/artifact.ts';
 import { UserError } from '../schemas/errors.ts';
+import type { GarbageKind } from '../schemas/garbage.ts';
 import { artifactId, stageNames, type ArtifactId } from '../schemas/stages.ts';
 import { artifactPath, consumedMarker, readManifest, readSpec } from './artifact.ts';
 import { NotFoundError, type ArtifactStore, type ListedObject, type UnfinishedWrite } from './artifactStore.ts';
 import { surplusCheckpointFiles } from './checkpoint.ts';
 import { planStage } from './plans.ts';
-
-/** Kinds of garbage, each with why it is. */
-export const garbageKinds = {
-  temporary: 'writes that never ended: their writers died',
-  work: 'work/ of finished artifacts: only the making needed it',
-  unnamed: 'files of finished artifacts that their manifests do not name',
-  checkpoint: 'checkpoints of unfinished trainings beyond those that are kept, or half written',
-} as const;
-export type GarbageKind = keyof typeof garbageKinds;
 
 export interface Garbage {
   kind: GarbageKind;

@@ -17,6 +17,7 @@ export const scan = {
 };
 export const shardFiles = proxyActivities<Pick<CpuActivities, 'planReading' | 'lookAtShards' | 'dropShards'>>(policies.scan);
 export const comparisons = proxyActivities<Pick<CpuActivities, 'findPreviousRun' | 'compareSaes'>>(policies.comparison);
+export const garbage = proxyActivities<Pick<CpuActivities, 'collectGarbage'>>({ ...policies.scan, summary: 'search the store' });
 export const labels = proxyActivities<Pick<CpuActivities, 'labelBatch'>>({ ...policies.labels, summary: 'ask for labels' });
 export const training = proxyActivities<Pick<GpuActivities, 'trainTransformerSegment' | 'initialiseSae' | 'trainSaeSegment' | 'resampleSae'>>(policies.segment);
 export const cpuShards = proxyActivities<Pick<CpuActivities, 'tokenizeShard'>>(policies.cpuShard);

@@ -1,4 +1,5 @@
 // All workflow types, as Temporal's bundler wants them: one module whose exports are the types' names.
+export { collectGarbage } from './collectGarbage.ts';
 export { exportDashboard } from './exportDashboard.ts';
 export { labelFeatures } from './labelFeatures.ts';
 export { pipeline } from './pipeline.ts';

@@ -4,7 +4,7 @@ import type { Client } from '@temporalio/client';
 import { UserError } from '../../schemas/errors.ts';
 import { listBuilds, moveToBuild, noBuild, openFamily, useBuild } from '../builds.ts';
 import { requireTemporal } from '../connection.ts';
-import { alignTable } from '../format.ts';
+import { alignTable } from '../../schemas/format.ts';
 import { findRun } from '../runs.ts';
 import { addExamples } from './options.ts';
 

@@ -4,7 +4,7 @@ import { readManifest } from '../../data/artifact.ts';
 import { openStore } from '../../data/artifactStore.ts';
 import { costOf, type Cost, type Prices, type RunCost } from '../../data/cost.ts';
 import { UserError } from '../../schemas/errors.ts';
-import { alignTable, formatBytes } from '../format.ts';
+import { alignTable, formatBytes } from '../../schemas/format.ts';
 import { findReport } from '../reports.ts';
 import { storeUri } from '../state.ts';
 import { addExamples, addStoreOption } from './options.ts';

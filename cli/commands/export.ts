@@ -4,7 +4,7 @@ import { resolve } from 'node:path';
 import { openStore } from '../../data/artifactStore.ts';
 import { exchangeFiles, exchangeFormats, type ExchangeFormat } from '../../data/exchangeFiles.ts';
 import { UserError } from '../../schemas/errors.ts';
-import { formatBytes } from '../format.ts';
+import { formatBytes } from '../../schemas/format.ts';
 import { findReport } from '../reports.ts';
 import { sitePath } from '../site.ts';
 import { storeUri } from '../state.ts';

@@ -1,10 +1,13 @@
 // `saeflow gc`: lists what a store holds that nobody will ask for again, and deletes it when told to.
 import { Command, InvalidArgumentError } from 'commander';
 import { openStore } from '../../data/artifactStore.ts';
-import { deleteGarbage, findGarbage, garbageKinds, type Garbage, type GarbageFound, type GarbageKind } from '../../data/garbage.ts';
+import { openStagesOf, type OpenStages } from '../../activities/openStages.ts';
+import { deleteGarbage, findGarbage, type Garbage, type GarbageFound } from '../../data/garbage.ts';
+import { age, formatAge } from '../../schemas/age.ts';
 import { UserError } from '../../schemas/errors.ts';
-import { alignTable, formatBytes } from '../format.ts';
-import { findOpenStages, type OpenStages } from '../openStages.ts';
+import { garbageKinds, type GarbageKind } from '../../schemas/garbage.ts';
+import { alignTable, formatBytes } from '../../schemas/format.ts';
+import { findRunningTemporal } from '../connection.ts';
 import { storeUri } from '../state.ts';
 import { addExamples, addStoreOption } from './options.ts';
 
@@ -32,9 +35,9 @@ export function gcCommand(): Command {
     if (doDelete && dryRun) throw new UserError('--delete and --dry-run contradict each other', 'Leave one of them out.');
     const store = openStore(storeUri(option));
     const open = await findOpenStages();
-    const olderThanMs = olderThan ?? (open.known ? youngMs.known : youngMs.unknown);
+    const olderThanMs = olderThan ?? (open === undefined ? youngMs.unknown : youngMs.known);
     console.log(`store ${store.uri}: what was written within ${formatAge(olderThanMs)} stays; ${openWords(open)}`);
-    const found = await findGarbage(store, { olderThanMs, inUse: open.inUse });
+    const found = await findGarbage(store, { olderThanMs, inUse: open?.inUse ?? (() => false) });
     for (const line of describe(found)) console.log(line);
     if (found.garbage.length === 0) return console.log('nothing to delete');
     if (!doDelete) return console.log(`would delete ${amount(found.garbage)}: saeflow gc --delete does`);
@@ -57,24 +60,31 @@ function describe({ garbage, spared, unfinished }: GarbageFound): string[] {
   return lines;
 }
 
-function openWords({ known, count }: OpenStages): string {
-  if (!known) return 'no Temporal server answers, so what is being made is not known';
-  return count === 0 ? 'no workflow is making anything' : `${count} stages are being made and are left alone`;
+/** Asks the server that commands talk to; one that does not answer is as good as none: undefined. */
+async function findOpenStages(): Promise<OpenStages | undefined> {
+  const temporal = await findRunningTemporal().catch((error: unknown) => {
+    if (error instanceof UserError) return undefined;
+    throw error;
+  });
+  if (temporal === undefined) return undefined;
+  try {
+    return await openStagesOf(temporal.client);
+  } finally {
+    await temporal.close();
+  }
+}
+
+function openWords(open: OpenStages | undefined): string {
+  if (open === undefined) return 'no Temporal server answers, so what is being made is not known';
+  return open.count === 0 ? 'no workflow is making anything' : `${open.count} stages are being made and are left alone`;
 }
 
 function amount(items: readonly Garbage[]): string {
   return `${items.length} file${items.length === 1 ? '' : 's'}, ${formatBytes(items.reduce((sum, { bytes }) => sum + bytes, 0))}`;
 }
 
-const units = { s: 1_000, m: 60_000, h: hourMs, d: 24 * hourMs };
-
 function toMs(text: string): number {
-  const [, digits, unit] = /^(\d+)([smhd])$/.exec(text) ?? [];
-  if (digits === undefined) throw new InvalidArgumentError('Give a number with a unit: 30m, 1h or 7d.');
-  return Number(digits) * units[unit as keyof typeof units];
-}
-
-function formatAge(ms: number): string {
-  const [unit, length] = Object.entries(units).reverse().find(([, candidate]) => ms >= candidate && ms % candidate === 0) ?? ['s', 1_000];
-  return `${ms / length} ${unit}`;
+  const parsed = age.safeParse(text);
+  if (!parsed.success) throw new InvalidArgumentError(`${text}: ${parsed.error.issues[0]!.message}.`);
+  return parsed.data;
 }

@@ -8,7 +8,7 @@ import { UserError } from '../../schemas/errors.ts';
 import { labelConfig, type LabelConfig } from '../../schemas/labels.ts';
 import { workflowUrl } from '../connection.ts';
 import { Stopped } from '../errors.ts';
-import { formatCount } from '../format.ts';
+import { formatCount } from '../../schemas/format.ts';
 import { Interrupt } from '../interrupt.ts';
 import { labelsResult, startLabels } from '../labelRuns.ts';
 import { bringUp } from '../localStack.ts';

@@ -7,7 +7,7 @@ import { exampleLineage, lineageOf, type ExampleLineage, type Lineage, type Line
 import { UserError } from '../../schemas/errors.ts';
 import type { ArtifactId } from '../../schemas/stages.ts';
 import { findArtifacts } from '../artifacts.ts';
-import { formatBytes, formatCount, formatDuration } from '../format.ts';
+import { formatBytes, formatCount, formatDuration } from '../../schemas/format.ts';
 import { findReport } from '../reports.ts';
 import { storeUri } from '../state.ts';
 import { addExamples, addStoreOption, toCount } from './options.ts';

@@ -3,7 +3,7 @@ import { Command } from 'commander';
 import { resolve } from 'node:path';
 import { openStore, type ArtifactStore } from '../../data/artifactStore.ts';
 import { labelsPath } from '../../data/labels.ts';
-import { formatBytes, formatCount } from '../format.ts';
+import { formatBytes, formatCount } from '../../schemas/format.ts';
 import { publishSite } from '../publish.ts';
 import { findReport } from '../reports.ts';
 import { sitePath } from '../site.ts';

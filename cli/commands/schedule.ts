@@ -5,7 +5,7 @@ import { configHash } from '../../data/configHash.ts';
 import { presets } from '../../presets/presets.ts';
 import { UserError } from '../../schemas/errors.ts';
 import { requireTemporal, type Temporal } from '../connection.ts';
-import { alignTable, formatDuration } from '../format.ts';
+import { alignTable, formatDuration } from '../../schemas/format.ts';
 import { resolveConfig, type ConfigOptions } from '../input.ts';
 import { by, calendar, durationMs, eachBy, instant, interval, overlapName, overlapNames, overlapPolicy, scheduleName, timeZone } from '../scheduleOptions.ts';
 import { backfillSchedule, configOf, createSchedule, describeSchedule, listSchedules, recentRuns, triggerSchedule, withSchedule, type ScheduledRun, type ScheduleRequest } from '../schedules.ts';

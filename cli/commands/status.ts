@@ -4,7 +4,7 @@ import { Command } from 'commander';
 import { pipelineResult } from '../../schemas/progress.ts';
 import { requireTemporal, workflowUrl } from '../connection.ts';
 import { explain, Stopped } from '../errors.ts';
-import { alignTable, formatBytes, formatDuration } from '../format.ts';
+import { alignTable, formatBytes, formatDuration } from '../../schemas/format.ts';
 import { Interrupt } from '../interrupt.ts';
 import { showRun } from '../liveView.ts';
 import { blockLines } from '../progressLines.ts';

@@ -1,6 +1,6 @@
 // The live view's arithmetic and text: speeds, ETAs, lines of stages, and a block redrawn in place.
 import { describe, expect, it } from 'vitest';
-import { alignTable, formatBytes, formatCount, formatDuration, formatFlops, formatNumber } from '../../cli/format.ts';
+import { alignTable, formatBytes, formatCount, formatDuration, formatFlops, formatNumber } from '../../schemas/format.ts';
 import { Pace } from '../../cli/pace.ts';
 import { blockLines, bridge, logLine, refine, type StageView } from '../../cli/progressLines.ts';
 import { cut, Screen } from '../../cli/screen.ts';

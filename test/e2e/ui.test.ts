@@ -1,6 +1,6 @@
 // Temporal's own web UI, driven by a real browser against a real server and worker: starting from the form, watching,
 // pausing, deciding about failed shards, being told what is wrong with an input; and `saeflow status` says the same.
-import { mkdtempSync, renameSync, rmSync } from 'node:fs';
+import { existsSync, mkdtempSync, readdirSync, renameSync, rmSync, utimesSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -156,6 +156,37 @@ describe("Temporal's UI", () => {
       await ui.keep('ui-wrong-input', { bottomOf: ui.page.getByRole('heading', { name: 'Event History' }) });
       const { events } = await client.workflow.getHandle('wrong').fetchHistory();
       expect((events ?? []).filter(({ workflowTaskScheduledEventAttributes: scheduled }) => scheduled).length).toBe(1);
+    },
+    limit,
+  );
+
+  it(
+    'lists what kills left in the store, deletes it when told to, and refuses an input that is none',
+    async () => {
+      await start('made', 'tokenize', { preset: 'tiny', name: 'made', corpus, tokenize: { splitSeed: 41 } });
+      const { stages } = stagesResult.parse(await client.workflow.getHandle('made').result());
+      const artifact = join(processes.storeDir, 'tokenize', stages[0]!.artifact.key);
+      const left = join(artifact, 'shards/.tmp-77-ab');
+      writeFileSync(left, 'x'.repeat(1_000));
+      utimesSync(left, new Date(0), new Date(0));
+      const kept = readdirSync(artifact, { recursive: true }).length - 1;
+
+      await start('look', 'collectGarbage', {});
+      await ui.openWorkflow('look', 'User Metadata');
+      await ui.untilDetails(/would delete 1 file, 1\.0 kB.*writes that never ended.*\.tmp-77-ab/);
+      await ui.keep('ui-garbage', { bottomOf: ui.detailsBox });
+      expect(existsSync(left)).toBe(true);
+
+      await start('sweep', 'collectGarbage', { delete: true });
+      await ui.openWorkflow('sweep', 'User Metadata');
+      await ui.untilDetails(/deleted 1 file, 1\.0 kB/);
+      expect(existsSync(left)).toBe(false);
+      expect(readdirSync(artifact, { recursive: true })).toHaveLength(kept);
+
+      await start('odd', 'collectGarbage', { olderThan: 'soon' });
+      await ui.openWorkflow('odd');
+      await ui.untilStatus('Failed');
+      expect(await ui.page.locator('main').innerText()).toContain('olderThan: give a number with a unit: 30m, 1h or 7d');
     },
     limit,
   );

@@ -70,6 +70,13 @@ try {
     await save('labelFeatures', handle);
   });
 
+  // The store cleaned.
+  await record(async () => {
+    const handle = await client.workflow.start('collectGarbage', { workflowId: 'replay-garbage', taskQueue: taskQueues.workflows, args: [{ delete: true }] });
+    await handle.result();
+    await save('collectGarbage', handle);
+  });
+
   // A pause in the middle of a segment.
   await record(async (world) => {
     world.stepMs = 20;

@@ -14,6 +14,7 @@ import { specKey } from '../../data/artifact.ts';
 import type { ComparedKeys, PreviousRun, SaeComparison } from '../../schemas/comparison.ts';
 import type { ArtifactRef } from '../../schemas/artifact.ts';
 import type { CorpusConfig, PipelineConfig, TokenizeConfig } from '../../schemas/config.ts';
+import type { GarbageSearchInput } from '../../schemas/garbage.ts';
 import type { LabelBatchInput } from '../../schemas/labels.ts';
 import type { StagePlan } from '../../schemas/progress.ts';
 import type { Reading } from '../../schemas/supply.ts';
@@ -77,6 +78,10 @@ export class World {
         this.log.push(`labelBatch ${features.join(',')}`);
         const requests = spent.requests + 3 * features.length;
         return { labelled: features.length, skipped: 0, spent: { ...spent, requests }, budgetReached: requests >= this.labelRequests };
+      },
+      collectGarbage: async ({ delete: deleted = false }: GarbageSearchInput) => {
+        this.log.push(`collectGarbage ${deleted}`);
+        return { deleted, files: 0, bytes: 0, kinds: [], renewed: 0, spared: [], unfinished: { artifacts: 0, bytes: 0 } };
       },
       publishRun: async (finished: FinishedRun) => {
         this.published.push(finished);

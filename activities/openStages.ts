@@ -1,35 +1,17 @@
-// Which artifacts are being made, as the Temporal server knows it: what `saeflow gc` must not touch, whatever its age.
+// Which artifacts are being made, as the Temporal server knows it: what collecting garbage must not touch, whatever its age.
 import type { Client, WorkflowExecutionInfo } from '@temporalio/client';
 import { defaultPayloadConverter } from '@temporalio/common';
 import { specKey } from '../data/artifact.ts';
-import { UserError } from '../schemas/errors.ts';
 import { stageInput } from '../schemas/progress.ts';
 import { supplyInput } from '../schemas/supply.ts';
 import { stageName, stageNames, type ArtifactId, type StageName } from '../schemas/stages.ts';
-import { findRunningTemporal } from './connection.ts';
 
 const supplyType = 'supplyActivations';
 
 export interface OpenStages {
-  /** False when no server could be asked. */
-  known: boolean;
   /** How many stage workflows are open. */
   count: number;
   inUse(id: ArtifactId): boolean;
-}
-
-/** Asks the server that commands talk to; one that does not answer is as good as none. */
-export async function findOpenStages(): Promise<OpenStages> {
-  const temporal = await findRunningTemporal().catch((error: unknown) => {
-    if (error instanceof UserError) return undefined;
-    throw error;
-  });
-  if (temporal === undefined) return { known: false, count: 0, inUse: () => false };
-  try {
-    return await openStagesOf(temporal.client);
-  } finally {
-    await temporal.close();
-  }
 }
 
 /** The artifacts that open workflows of a server make. One whose input can't be read, or is a configuration, stands for all of its stage. */
@@ -46,7 +28,7 @@ export async function openStagesOf(client: Client): Promise<OpenStages> {
     if (key === undefined) whole.add(stage);
     else keys.add(`${stage}/${key}`);
   }
-  return { known: true, count, inUse: ({ stage, key }) => whole.has(stage) || keys.has(`${stage}/${key}`) };
+  return { count, inUse: ({ stage, key }) => whole.has(stage) || keys.has(`${stage}/${key}`) };
 }
 
 /** From the workflow's input, which its first event holds: its id is anything when a person started it. */
