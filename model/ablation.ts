@@ -108,7 +108,8 @@ export class Ablation {
     const points = this.model.afterAttention(resid, z, layer);
     let next = points.next();
     while (!next.done) {
-      const [name, activation] = next.value;
+      const [name, compute] = next.value;
+      const activation = compute();
       next = points.next(name === this.hook ? ablated(activation) : activation);
     }
     return next.value.x;

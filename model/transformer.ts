@@ -99,9 +99,42 @@ export class Transformer {
     return this.finalNorm(x).y;
   }
 
+  /**
+   * A forward pass that can be taken up again at `hook`: `resume` gives the final residual stream with another activation
+   * there, [batch · T, width], and computes nothing anew that lies before it. Call inside tf.tidy.
+   *
+   * @throws RangeError when the model has no such hook point
+   */
+  resumable(tokens: tf.Tensor1D, batch: number, hook: string): { activation: tf.Tensor2D; final: tf.Tensor2D; resume(activation: tf.Tensor2D): tf.Tensor2D } {
+    const layer = Number(/^blocks\.(\d+)\./.exec(hook)?.[1]);
+    const wanted = new Set([hook, ...['hook_resid_pre', 'attn.hook_z', 'hook_resid_mid'].map((point) => `blocks.${layer}.${point}`)]);
+    const { final, ...known } = tf.tidy(() => {
+      const seen: Record<string, tf.Tensor2D> = {};
+      const last = this.forward(tokens, batch, (name, x) => {
+        if (wanted.has(name)) seen[name] = x;
+        return x;
+      });
+      return { ...seen, final: last };
+    }) as { final: tf.Tensor2D; [name: string]: tf.Tensor2D };
+    const activation = known[hook];
+    if (activation === undefined) throw new RangeError(`${hook} is not a hook point`);
+    const resume = (replacement: tf.Tensor2D) =>
+      tf.tidy(() => {
+        let x = this.finishBlock(replacement, hook, layer, batch, known);
+        for (let above = layer + 1; above < this.architecture.nLayer; above++) x = this.block(x, above, batch, passThrough).x;
+        return this.finalNorm(x).y;
+      });
+    return { activation, final, resume };
+  }
+
   /** Cross-entropy of every position, nats. tokens, targets int32 [batch · T] → float32 [batch · T]. Call inside tf.tidy. */
   tokenLosses(tokens: tf.Tensor1D, targets: tf.Tensor1D, batch: number, tap: Tap = passThrough): tf.Tensor1D {
-    return tokenLosses(this.forward(tokens, batch, tap), this.tensor2d('transformer.wte.weight'), targets);
+    return this.lossesOf(this.forward(tokens, batch, tap), targets);
+  }
+
+  /** Cross-entropy of every row of a final residual stream, nats. final [n, dModel], targets int32 [n] → [n]. Call inside tf.tidy. */
+  lossesOf(final: tf.Tensor2D, targets: tf.Tensor1D): tf.Tensor1D {
+    return tokenLosses(final, this.tensor2d('transformer.wte.weight'), targets);
   }
 
   /** Logits over the padded vocabulary. final [n, dModel] → [n, vocabRows]. */
@@ -169,8 +202,10 @@ export class Transformer {
     const z = this.joinHeads(zHeads, batch);
     if (point === 'attn.hook_z') return z;
     const points = this.afterAttention(residual, z, layer);
-    for (let next = points.next(); !next.done; next = points.next(next.value[1])) {
-      if (next.value[0] === hook) return next.value[1];
+    for (let next = points.next(); !next.done; ) {
+      const activation = next.value[1]();
+      if (next.value[0] === hook) return activation;
+      next = points.next(activation);
     }
     throw new RangeError(`${hook} is not a hook point`);
   }
@@ -196,26 +231,42 @@ export class Transformer {
     const z = tap(`${hook}.attn.hook_z`, this.joinHeads(attention.z, batch));
     const points = this.afterAttention(resid, z, layer);
     let next = points.next();
-    while (!next.done) next = points.next(tap(...next.value));
+    while (!next.done) next = points.next(tap(next.value[0], next.value[1]()));
     const { x, cache } = next.value;
     return { x, cache: { norm1: first.cache, attentionInput: first.y, q, k: k!, v: v!, zHeads: attention.z, z, attention: attention.cache, ...cache } };
   }
 
   /**
    * From attn.hook_z to hook_resid_post, the part that works on each position by itself: yields every hook point with
-   * its activation when that is computed, and goes on with what it is given back.
+   * what computes its activation, and goes on with what it is given back.
    */
-  *afterAttention(resid: tf.Tensor2D, z: tf.Tensor2D, layer: number): Generator<[string, tf.Tensor2D], AfterAttention, tf.Tensor2D> {
+  *afterAttention(resid: tf.Tensor2D, z: tf.Tensor2D, layer: number): Generator<[string, () => tf.Tensor2D], AfterAttention, tf.Tensor2D> {
     const block = `transformer.h.${layer}`;
     const hook = `blocks.${layer}`;
-    const attentionOut = yield [`${hook}.hook_attn_out`, linear(z, this.tensor2d(`${block}.attn.c_proj.weight`), this.bias(`${block}.attn.c_proj`))];
-    const mid = yield [`${hook}.hook_resid_mid`, tf.add(resid, attentionOut)];
+    const attentionOut = yield [`${hook}.hook_attn_out`, () => linear(z, this.tensor2d(`${block}.attn.c_proj.weight`), this.bias(`${block}.attn.c_proj`))];
+    const mid = yield [`${hook}.hook_resid_mid`, () => tf.add(resid, attentionOut)];
     const second = this.norm(`${block}.ln_2`, mid);
-    const mlpPre = yield [`${hook}.mlp.hook_pre`, linear(second.y, this.tensor2d(`${block}.mlp.c_fc.weight`), this.bias(`${block}.mlp.c_fc`))];
-    const mlpPost = yield [`${hook}.mlp.hook_post`, activate(this.architecture.activation, mlpPre)];
-    const mlpOut = yield [`${hook}.hook_mlp_out`, linear(mlpPost, this.tensor2d(`${block}.mlp.c_proj.weight`), this.bias(`${block}.mlp.c_proj`))];
-    const x = yield [`${hook}.hook_resid_post`, tf.add(mid, mlpOut)];
+    const mlpPre = yield [`${hook}.mlp.hook_pre`, () => linear(second.y, this.tensor2d(`${block}.mlp.c_fc.weight`), this.bias(`${block}.mlp.c_fc`))];
+    const mlpPost = yield [`${hook}.mlp.hook_post`, () => activate(this.architecture.activation, mlpPre)];
+    const mlpOut = yield [`${hook}.hook_mlp_out`, () => linear(mlpPost, this.tensor2d(`${block}.mlp.c_proj.weight`), this.bias(`${block}.mlp.c_proj`))];
+    const x = yield [`${hook}.hook_resid_post`, () => tf.add(mid, mlpOut)];
     return { x, cache: { norm2: second.cache, mlpInput: second.y, mlpPre, mlpPost } };
+  }
+
+  /** The residual stream behind a block, with `x` at `hook` and all that is before it as `known` has it. */
+  private finishBlock(x: tf.Tensor2D, hook: string, layer: number, batch: number, known: Readonly<Record<string, tf.Tensor2D>>): tf.Tensor2D {
+    const at = (point: string) => `blocks.${layer}.${point}`;
+    if (hook === at('hook_resid_pre')) return this.block(x, layer, batch, passThrough).x;
+    let isBehind = hook === at('attn.hook_z');
+    const points = this.afterAttention(known[at('hook_resid_pre')]!, isBehind ? x : known[at('attn.hook_z')]!, layer);
+    let next = points.next();
+    while (!next.done) {
+      const [name, compute] = next.value;
+      // what is neither known nor behind the hook is used by nothing
+      next = points.next(name === hook ? x : isBehind ? compute() : (known[name] ?? x));
+      isBehind ||= name === hook;
+    }
+    return next.value.x;
   }
 
   private blockBackward(dx: tf.Tensor2D, layer: number, batch: number, cache: BlockCache, gradients: Tensors): tf.Tensor2D {

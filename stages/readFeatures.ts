@@ -11,7 +11,6 @@ import { ProbeMarks } from '../data/probeMarks.ts';
 import { encodeSafetensors } from '../data/safetensors.ts';
 import { openTokenizer } from '../data/tokenizerFile.ts';
 import { documentIndexAt, type TokenStream } from '../data/tokenStream.ts';
-import type { Tap } from '../model/transformer.ts';
 import type { Receipt } from '../schemas/artifact.ts';
 import type { ArtifactId } from '../schemas/stages.ts';
 import { openModel, openSae, openTokens } from './artifacts.ts';
@@ -46,26 +45,20 @@ export async function readFeaturesShard(id: ArtifactId, shard: number, context: 
     tf.tidy(() => {
       const text = tf.tensor1d(batch.tokens, 'int32');
       const targets = tf.tensor1d(batch.targets, 'int32');
-      let reconstruction: tf.Tensor2D | undefined;
-      const loss = (replace: (x: tf.Tensor2D) => tf.Tensor2D) => {
-        const tap: Tap = (name, activation) => (name === hook ? replace(activation) : activation);
-        return tf.tidy(() => model.tokenLosses(text, targets, batch.batch, tap)).dataSync();
-      };
-      const clean = loss((x) => {
-        const read = sums.read(x, start * length);
-        reconstruction = read.reconstruction;
-        totals.l0 += read.l0;
-        totals.l1 += read.l1;
-        totals.squaredError += read.squaredError;
-        totals.squares += read.squares;
-        return x;
-      });
+      const { activation, final, resume } = model.resumable(text, batch.batch, hook);
+      const read = sums.read(activation, start * length);
+      totals.l0 += read.l0;
+      totals.l1 += read.l1;
+      totals.squaredError += read.squaredError;
+      totals.squares += read.squares;
+      const lossesWith = (x: tf.Tensor2D) => tf.tidy(() => model.lossesOf(resume(x), targets).dataSync());
+      const clean = tf.tidy(() => model.lossesOf(final, targets).dataSync());
       losses.set(clean, start * length);
       totals.clean += lossOf(clean);
-      totals.reconstructed += lossOf(loss(() => reconstruction!));
-      reconstruction!.dispose();
-      totals.zero += lossOf(loss((x) => tf.zerosLike(x)));
-      totals.mean += lossOf(loss((x) => tf.add<tf.Tensor2D>(tf.zerosLike(x), mean)));
+      totals.reconstructed += lossOf(lossesWith(read.reconstruction));
+      const zeros = tf.zerosLike(activation);
+      totals.zero += lossOf(lossesWith(zeros));
+      totals.mean += lossOf(lossesWith(tf.add(zeros, mean)));
       totals.tokens += text.size;
     });
     context.report({ done: start + batch.batch, total: count, unit: 'windows', metrics: { l0: totals.l0 / totals.tokens, loss: totals.clean / totals.tokens, reconstructed: totals.reconstructed / totals.tokens } });

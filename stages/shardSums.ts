@@ -35,7 +35,7 @@ export class ShardSums {
     this.squareGrid = gridFor(size * size);
   }
 
-  /** Adds activations x [n, d]; the first row is token `firstToken` of the shard. The reconstruction is the caller's. */
+  /** Adds activations x [n, d]; the first row is token `firstToken` of the shard. Call inside tf.tidy. */
   read(x: tf.Tensor2D, firstToken: number): { reconstruction: tf.Tensor2D; l0: number; l1: number; squaredError: number; squares: number } {
     const [n, d] = x.shape;
     const features = this.sae.b_enc.size;
@@ -54,7 +54,7 @@ export class ShardSums {
       }) as [tf.Tensor2D];
       parts.push(decoded);
     }
-    const reconstruction = tf.keep(tf.concat2d(parts, 0));
+    const reconstruction = tf.concat2d(parts, 0);
     const [squaredError, squares] = tf.tidy(() => {
       const all = tf.square(x);
       addOnGrid(this.sum, tf.sum(x, 0).dataSync(), this.grid);

@@ -53,6 +53,28 @@ describe.each(cases)('$file', ({ file, architecture }) => {
     await followTraining(oracle, architecture, 'train', 'trained.', 1);
   });
 
+  it('a pass taken up again at any hook point gives the bits of a whole one with that activation', async () => {
+    const oracle = await openOracle(file);
+    const model = new Transformer(architecture, oracle.tensors('param.'));
+    const tokens = int32(oracle, 'tokens');
+    const final = model.forward(tokens, 3).dataSync();
+    const hooks: string[] = [];
+    model.forward(tokens, 3, (hook, activation) => {
+      hooks.push(hook);
+      return activation;
+    });
+    for (const hook of hooks) {
+      const pass = model.resumable(tokens, 3, hook);
+      expect(pass.final.dataSync(), hook).toEqual(final);
+      expect(pass.resume(pass.activation).dataSync(), hook).toEqual(final);
+      const other = tf.cos(pass.activation);
+      const whole = model.forward(tokens, 3, (name, activation) => (name === hook ? other : activation)).dataSync();
+      expect(pass.resume(other).dataSync(), hook).toEqual(whole);
+      expect(whole, hook).not.toEqual(final);
+    }
+    for (const wrong of [`blocks.${architecture.nLayer}.hook_resid_pre`, 'blocks.0.mlp.hook_posted', 'hook_embed']) expect(() => model.resumable(tokens, 3, wrong), wrong).toThrow(RangeError);
+  });
+
   it('activations at kept positions equal those of the full forward pass', async () => {
     const oracle = await openOracle(file);
     const model = new Transformer(architecture, oracle.tensors('param.'));
