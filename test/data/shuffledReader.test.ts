@@ -190,14 +190,21 @@ describe('ShuffledReader', () => {
         const { shards, counts } = reusing(shardsOf(sizes, undefined, options.blockRows), options.blockRows, () => picks.next().value % 20 === 0);
         const reader = readerOf(sizes, { ...options, shards });
         const given: [batch: number, vectors: Float32Array][] = [];
-        const read = async (batch: number) => {
+        const read = async (batch: number, target?: Float32Array) => {
           // The disk fails now and then; whoever asks again gets what is right.
           for (;;) {
-            const vectors = await reader.read(batch).catch(() => undefined);
+            const vectors = await reader.read(batch, 1, target).catch(() => undefined);
             if (vectors !== undefined) return void given.push([batch, vectors]);
           }
         };
         for (let batch = 0; batch < expected.length; batch++) await read(batch);
+        // Into two arrays of the caller's in turn: each holds its batch until it is given back.
+        const targets = [0, 1].map(() => new Float32Array(options.batchSize * d));
+        for (let batch = 0; batch < expected.length; batch++) {
+          await read(batch, targets[batch % 2]);
+          expect(given.pop()![1]).toBe(targets[batch % 2]);
+          if (batch > 0) expect(targets[(batch - 1) % 2]).toEqual(expected[batch - 1]);
+        }
         await Promise.all(Array.from({ length: 8 }, () => read(picks.next().value % expected.length)));
         for (const [batch, vectors] of given) expect(vectors).toEqual(expected[batch]);
         reused += counts.reused;
