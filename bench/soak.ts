@@ -39,6 +39,9 @@ function configOf(vectors: number): PipelineInput & { preset: 'demo' } {
     transformer: { architecture: { dMlp: d }, training: { steps: 60, evaluateEverySteps: 30 } },
     activations: { prompts, positionsPerPrompt, promptsPerShard },
     saes: [{ features: 2 * d, l1Coefficient: 8e-3, normalizeActivations: 'unit-mean-square', batchSize: 4_096, mixShards: 20, resampling: { steps: steps > 800 ? [250, 500] : [], deadWindowSteps: 200, candidates: 32_768 }, segmentSteps: 500, checkpointEverySteps: 250 }],
+    // A page of features holds what they fired on: so much held-out text as the demo's, whatever the corpus, and few features
+    // at a time, for an SAE of few steps fires on half of it.
+    dashboard: { tokens: 500_000, featuresPerBlock: 64 },
   };
 }
 

@@ -1,9 +1,9 @@
 // What is not what was written, among the artifacts a person means, and what was made from it: found for `verify`, which
 // tells it, and for `repair`, which mends it.
-import { artifactPath, verifyArtifact, type VerificationProblem } from '../data/artifact.ts';
+import { artifactPath, isConsumed, verifyArtifact, type VerificationProblem } from '../data/artifact.ts';
 import type { ArtifactStore } from '../data/artifactStore.ts';
 import { descendantsOf } from '../data/descendants.ts';
-import { absentShards, isConsumed } from '../data/shardFiles.ts';
+import { absentShards } from '../data/shardFiles.ts';
 import { stageNames, type ArtifactId } from '../schemas/stages.ts';
 import { listReports } from './reports.ts';
 

@@ -180,7 +180,7 @@ async function verifyOne(store: ArtifactStore, artifact: ArtifactId, problems: V
 export async function verifyFiles(store: ArtifactStore, artifact: ArtifactId, files: readonly FileEntry[]): Promise<VerificationProblem[]> {
   const problems: VerificationProblem[] = [];
   // a shard that was deleted once it had been read is made again when it is asked for
-  const consumed = artifact.stage === 'sampleActivations' && (await store.exists(artifactPath(artifact, consumedMarker)));
+  const consumed = artifact.stage === 'sampleActivations' && (await isConsumed(store, artifact));
   for (const file of files) {
     const path = artifactPath(artifact, file.path);
     const found = await hashObject(store, path);
@@ -188,6 +188,11 @@ export async function verifyFiles(store: ArtifactStore, artifact: ArtifactId, fi
     if (found !== file.sha256) problems.push({ artifact, path, expected: file.sha256, found: found ?? 'nothing' });
   }
   return problems;
+}
+
+/** Whether absent files of an artifact's shards are meant to be absent. */
+export async function isConsumed(store: ArtifactStore, id: ArtifactId): Promise<boolean> {
+  return store.exists(artifactPath(id, consumedMarker));
 }
 
 /** SHA-256 of an object of any size, read a piece at a time; null when it isn't there. */

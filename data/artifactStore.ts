@@ -50,8 +50,8 @@ export interface ArtifactStore {
   putIfAbsent(path: string, bytes: Uint8Array): Promise<boolean>;
   get(path: string): Promise<Uint8Array>;
   /**
-   * Bytes [start, start + length); in `room`, `length` bytes long, where the store can fill memory that is there. Throws
-   * RangeError when the object ends before.
+   * Bytes [start, start + length); in `room` where it is given, of that length. Throws RangeError when the object ends
+   * before.
    */
   range(path: string, start: number, length: number, room?: Uint8Array): Promise<Uint8Array>;
   /** Size in bytes. */

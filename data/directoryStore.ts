@@ -175,7 +175,8 @@ export class DirectoryStore implements ArtifactStore {
       const info = await file.stat();
       if (!info.isFile()) throw new NotFoundError(this.uri, path);
       const wanted = length ?? info.size - start;
-      const bytes = new Uint8Array(start + wanted <= info.size ? wanted : 0);
+      const isThere = start + wanted <= info.size;
+      const bytes = isThere && room?.length === wanted ? room : new Uint8Array(isThere ? wanted : 0);
       let filled = 0;
       while (filled < bytes.length) {
         const { bytesRead } = await file.read(bytes, filled, Math.min(bytes.length - filled, readBytesAtOnce), start + filled);

@@ -95,7 +95,7 @@ export class S3Store implements ArtifactStore {
     return this.call(path, ({ sdk, client }) => readWhole(() => client.send(new sdk.GetObjectCommand(target))));
   }
 
-  async range(path: string, start: number, length: number): Promise<Uint8Array> {
+  async range(path: string, start: number, length: number, room?: Uint8Array): Promise<Uint8Array> {
     checkRange(start, length);
     const target = this.target(path);
     if (length === 0) {
@@ -105,7 +105,7 @@ export class S3Store implements ArtifactStore {
     }
     return this.call(path, async ({ sdk, client }) => {
       try {
-        const bytes = await readWhole(() => client.send(new sdk.GetObjectCommand({ ...target, Range: `bytes=${start}-${start + length - 1}` })));
+        const bytes = await readWhole(() => client.send(new sdk.GetObjectCommand({ ...target, Range: `bytes=${start}-${start + length - 1}` })), room);
         if (bytes.length === length) return bytes;
       } catch (error) {
         if (statusOf(error) !== 416) throw error;
@@ -245,12 +245,12 @@ export class S3Store implements ArtifactStore {
   }
 }
 
-/** The body of an answer; asked for again where it breaks off, which the SDK does not do. */
-async function readWhole(ask: () => Promise<s3Sdk.GetObjectCommandOutput>): Promise<Uint8Array> {
+/** The body of an answer, in `room` where it has that length; asked for again where it breaks off, which the SDK does not do. */
+async function readWhole(ask: () => Promise<s3Sdk.GetObjectCommandOutput>, room?: Uint8Array): Promise<Uint8Array> {
   for (let attempt = 1; ; attempt++) {
     const { Body, ContentLength } = await ask();
     try {
-      const bytes = await Body!.transformToByteArray();
+      const bytes = room !== undefined && ContentLength === room.length ? await fill(room, Body as Readable) : await Body!.transformToByteArray();
       if (ContentLength === undefined || bytes.length === ContentLength) return bytes;
       throw new RemoteTrouble(`the body ended after ${bytes.length} of ${ContentLength} bytes`);
     } catch (error) {
@@ -258,6 +258,17 @@ async function readWhole(ask: () => Promise<s3Sdk.GetObjectCommandOutput>): Prom
       await sleep(100 * 2 ** attempt);
     }
   }
+}
+
+/** What a body has, at the beginning of `room`. Once it throws, nothing is written there any more. */
+async function fill(room: Uint8Array, body: Readable): Promise<Uint8Array> {
+  let filled = 0;
+  for await (const piece of body as AsyncIterable<Uint8Array>) {
+    if (filled + piece.length > room.length) throw new RemoteTrouble(`the body went on after ${room.length} bytes`);
+    room.set(piece, filled);
+    filled += piece.length;
+  }
+  return room.subarray(0, filled);
 }
 
 /** The SDK, and a client made as its environment says. `maxAttempts` of a request, where the environment says none. */

@@ -38,11 +38,6 @@ export async function dropShards(store: ArtifactStore, id: ArtifactId, shards: r
   }
 }
 
-/** Whether absent files of an artifact's shards are meant to be absent. */
-export async function isConsumed(store: ArtifactStore, id: ArtifactId): Promise<boolean> {
-  return store.exists(artifactPath(id, consumedMarker));
-}
-
 /** Whether a shard's file is there that retention does not want to be, now that its receipt is. */
 export async function isOnlyForReceipt(store: ArtifactStore, id: ArtifactId, shard: number): Promise<boolean> {
   const { retention } = (await specOf(store, id, 'sampleActivations')).config.activations;

@@ -7,13 +7,13 @@ import type { StagePlan } from '../schemas/progress.ts';
 import type { SpecOf, StageSpec } from '../schemas/stages.ts';
 import type { Reading } from '../schemas/supply.ts';
 import { openActivations, readingPlanOf, type ActivationSource } from './activationSource.ts';
-import { artifactPath, specKey } from './artifact.ts';
+import { artifactPath, isConsumed, specKey } from './artifact.ts';
 import type { ArtifactStore } from './artifactStore.ts';
 import { latestStep } from './checkpoint.ts';
 import { specOf } from './inputs.ts';
 import { planStage } from './plans.ts';
 import { promptPlanOf } from './promptPlans.ts';
-import { absentShards, isConsumed } from './shardFiles.ts';
+import { absentShards } from './shardFiles.ts';
 
 /** Bytes of a vector's document, position and token, INT32 each. */
 const rowLabelBytes = 12;

@@ -1,17 +1,19 @@
 // What JavaScript sees of the kernel (model/saeKernel.ts): open(isa, threads) once, then trainings that live in native
 // memory behind handles. Every argument is checked; a wrong one throws and changes nothing.
 #include <node_api.h>
-#include <algorithm>
 #include <cmath>
 #include <exception>
 #include <memory>
 #include <new>
+#include <stdexcept>
 #include <string>
 #include <system_error>
 #include <utility>
 #include <vector>
+#include "conversion.h"
 #include "digest.h"
 #include "half.h"
+#include "hashing.h"
 #include "pool.h"
 #include "state.h"
 
@@ -42,10 +44,30 @@ Opened opened = {{nullptr, nullptr, nullptr}, nullptr};
 constexpr int mostFeatures = 1 << 23;
 constexpr int mostRows = 1 << 24;
 
-struct Refused : std::exception {
-  std::string message;
-  explicit Refused(std::string message) : message(std::move(message)) {}
-};
+using Refused = std::invalid_argument;
+
+// What an external points to: anybody's external can be passed where one of these is expected.
+constexpr napi_type_tag trainingTag = {0x6f1c2f0e8b7d4a51, 0x9a35d2c47be80f16}, hashTag = {0x2d94be63f05a4c78, 0xb7e1098c54fa6d23};
+
+// Makes an external of `owned`, which lives as long as it does.
+template <class T>
+napi_value externalOf(napi_env env, std::unique_ptr<T> owned, const napi_type_tag& tag) {
+  napi_value external;
+  if (napi_create_external(env, owned.get(), [](napi_env, void* data, void*) { delete static_cast<T*>(data); }, nullptr, &external) != napi_ok) throw Refused("no handle could be made");
+  owned.release();
+  if (napi_type_tag_object(env, external, &tag) != napi_ok) throw Refused("no handle could be marked");
+  return external;
+}
+
+// What externalOf made of a T with this tag.
+template <class T>
+T& insideOf(napi_env env, napi_value value, const napi_type_tag& tag, const std::string& complaint) {
+  napi_valuetype type;
+  bool ours = false;
+  void* data = nullptr;
+  if (napi_typeof(env, value, &type) != napi_ok || type != napi_external || napi_check_object_type_tag(env, value, &tag, &ours) != napi_ok || !ours || napi_get_value_external(env, value, &data) != napi_ok) throw Refused(complaint);
+  return *static_cast<T*>(data);
+}
 
 bool runsHere(const std::string& isa) {
 #if defined(__x86_64__)
@@ -108,11 +130,7 @@ class Arguments {
     if (napi_get_value_string_utf8(env_, values_[index], text, sizeof text, &length) != napi_ok) throw Refused(at(index) + "is not a string");
     return text;
   }
-  Handle& handle(size_t index) {
-    void* data = nullptr;
-    if (napi_get_value_external(env_, values_[index], &data) != napi_ok) throw Refused(at(index) + "is not a training");
-    return *static_cast<Handle*>(data);
-  }
+  Handle& handle(size_t index) { return insideOf<Handle>(env_, values_[index], trainingTag, at(index) + "is not a training"); }
   State& training(size_t index) {
     Handle& found = handle(index);
     if (!found.training) throw Refused("the training was released");
@@ -140,10 +158,10 @@ class Arguments {
     return anyOf<T>(values_[index], at(index), wanted, count);
   }
   // A list of arrays of half-precision numbers, each with its length.
-  std::vector<std::pair<const uint16_t*, size_t>> halfArrays(size_t index) {
+  Blocks halfArrays(size_t index) {
     uint32_t length = 0;
     if (napi_get_array_length(env_, values_[index], &length) != napi_ok) throw Refused(at(index) + "is not a list");
-    std::vector<std::pair<const uint16_t*, size_t>> arrays(length);
+    Blocks arrays(length);
     for (uint32_t element = 0; element < length; element++) {
       napi_value value;
       if (napi_get_element(env_, values_[index], element, &value) != napi_ok) throw Refused(at(index) + "has no element " + std::to_string(element));
@@ -152,10 +170,10 @@ class Arguments {
     return arrays;
   }
   // A list of arrays of bytes, each with its length; they are added to `values`.
-  std::vector<std::pair<const uint8_t*, size_t>> byteArrays(size_t index, std::vector<napi_value>& values) {
+  Hashing::Pieces byteArrays(size_t index, std::vector<napi_value>& values) {
     uint32_t length = 0;
     if (napi_get_array_length(env_, values_[index], &length) != napi_ok) throw Refused(at(index) + "is not a list");
-    std::vector<std::pair<const uint8_t*, size_t>> arrays(length);
+    Hashing::Pieces arrays(length);
     for (uint32_t element = 0; element < length; element++) {
       napi_value value;
       if (napi_get_element(env_, values_[index], element, &value) != napi_ok) throw Refused(at(index) + "has no element " + std::to_string(element));
@@ -186,7 +204,7 @@ napi_value guarded(napi_env env, const Body& body) {
   try {
     return body();
   } catch (const Refused& refused) {
-    napi_throw_type_error(env, nullptr, refused.message.c_str());
+    napi_throw_type_error(env, nullptr, refused.what());
   } catch (const std::bad_alloc&) {
     napi_throw_error(env, nullptr, "there is not enough memory for the SAE kernel");
   } catch (const std::exception& error) {
@@ -231,10 +249,7 @@ napi_value create(napi_env env, napi_callback_info info) {
     Arguments given(env, info, 2);
     auto handle = std::make_unique<Handle>();
     handle->training = std::make_unique<State>(given.whole(0, 1, mostFeatures), given.whole(1, 1, mostFeatures));
-    napi_value external;
-    if (napi_create_external(env, handle.get(), [](napi_env, void* data, void*) { delete static_cast<Handle*>(data); }, nullptr, &external) != napi_ok) throw Refused("no handle could be made");
-    handle.release();
-    return external;
+    return externalOf(env, std::move(handle), trainingTag);
   });
 }
 
@@ -307,17 +322,6 @@ napi_value losses(napi_env env, napi_callback_info info) {
   });
 }
 
-// Units of work: a unit must be worth waking a thread for.
-constexpr size_t rowsAtOnce = 256, numbersAtOnce = 1 << 16;
-
-template <class Work>
-void inUnits(size_t count, size_t atOnce, const Work& work) {
-  inUse().pool->run(int((count + atOnce - 1) / atOnce), [&](int unit, int) {
-    const size_t from = size_t(unit) * atOnce;
-    work(size_t(unit), from, std::min(count, from + atOnce));
-  });
-}
-
 napi_value halfConversion(napi_env env, napi_callback_info) {
   napi_value answer;
   napi_get_boolean(env, convertsHalf(), &answer);
@@ -329,35 +333,26 @@ napi_value widen(napi_env env, napi_callback_info info) {
   return guarded(env, [&]() -> napi_value {
     if (!convertsHalf()) throw Refused("this processor does not convert half precision");
     Arguments given(env, info, 5);
-    const std::vector<std::pair<const uint16_t*, size_t>> blocks = given.halfArrays(0);
+    const Blocks blocks = given.halfArrays(0);
     const size_t d = size_t(given.whole(2, 1, mostFeatures));
     size_t rows;
     float* target = given.floats(4, -long(d), &rows);
     const uint32_t* places = given.array<uint32_t>(1, napi_uint32_array, long(2 * rows));
-    std::vector<const uint16_t*> from(rows);
-    for (size_t r = 0; r < rows; r++) {
-      const size_t block = places[2 * r], row = places[2 * r + 1];
-      if (block >= blocks.size() || (row + 1) * d > blocks[block].second) throw Refused("row " + std::to_string(row) + " of block " + std::to_string(block) + " is not there");
-      from[r] = blocks[block].first + row * d;
-    }
-    const double scale = given.number(3);
-    inUnits(rows, rowsAtOnce, [&](size_t, size_t first, size_t end) { widenRows(from.data() + first, end - first, d, scale, target + first * d); });
+    widenPlaces(*inUse().pool, blocks, places, rows, d, given.number(3), target);
     return nullptr;
   });
 }
 
 // narrow(source, target): data/halfKernel.ts.
-napi_value narrowAll(napi_env env, napi_callback_info info) {
+napi_value narrowing(napi_env env, napi_callback_info info) {
   return guarded(env, [&] {
     if (!convertsHalf()) throw Refused("this processor does not convert half precision");
     Arguments given(env, info, 2);
     size_t count;
     const float* source = given.any<float>(0, napi_float32_array, &count);
     uint16_t* target = given.array<uint16_t>(1, napi_uint16_array, long(count));
-    std::vector<uint16_t> largest((count + numbersAtOnce - 1) / numbersAtOnce, 0);
-    inUnits(count, numbersAtOnce, [&](size_t unit, size_t first, size_t end) { largest[unit] = narrow(source + first, end - first, target + first); });
     napi_value answer;
-    napi_create_uint32(env, largest.empty() ? 0 : *std::max_element(largest.begin(), largest.end()), &answer);
+    napi_create_uint32(env, narrowAll(*inUse().pool, source, count, target), &answer);
     return answer;
   });
 }
@@ -380,70 +375,50 @@ napi_value checksum(napi_env env, napi_callback_info info) {
   });
 }
 
-// A hash's handle: never in use by two threads, since `hash` refuses a second call before the first is done.
-struct Hashing {
-  Sha256 sha256;
-  bool busy = false, finished = false;
-};
-
-// Pieces on their way through a hash, on a thread of Node's pool; the references keep JavaScript from freeing anything.
-struct HashJob {
-  Hashing* hashing;
-  std::vector<std::pair<const uint8_t*, size_t>> pieces;
-  std::vector<napi_ref> references;
+// A job on a thread of Node's pool; the references keep JavaScript from freeing the pieces.
+struct HashWork {
+  Hashing::Job job;
+  std::vector<napi_ref> references = {};
   napi_async_work work = nullptr;
   napi_deferred promise = nullptr;
 };
 
-Hashing& hashingAt(napi_env env, napi_value value) {
-  void* data = nullptr;
-  if (napi_get_value_external(env, value, &data) != napi_ok) throw Refused("argument 1 is not a hash");
-  Hashing& found = *static_cast<Hashing*>(data);
-  if (found.busy || found.finished) throw Refused(found.busy ? "the hash is busy" : "the hash is finished");
-  return found;
-}
+std::shared_ptr<Hashing>& hashingAt(napi_env env, napi_value value) { return insideOf<std::shared_ptr<Hashing>>(env, value, hashTag, "argument 1 is not a hash"); }
 
 napi_value createHash(napi_env env, napi_callback_info) {
   return guarded(env, [&] {
     if (!digests()) throw Refused("this processor has no instructions for digests");
-    auto hashing = std::make_unique<Hashing>();
-    napi_value external;
-    if (napi_create_external(env, hashing.get(), [](napi_env, void* data, void*) { delete static_cast<Hashing*>(data); }, nullptr, &external) != napi_ok) throw Refused("no handle could be made");
-    hashing.release();
-    return external;
+    return externalOf(env, std::make_unique<std::shared_ptr<Hashing>>(std::make_shared<Hashing>()), hashTag);
   });
 }
 
-void endJob(napi_env env, napi_status, void* data) {
-  std::unique_ptr<HashJob> job(static_cast<HashJob*>(data));
-  job->hashing->busy = false;
-  for (napi_ref reference : job->references) napi_delete_reference(env, reference);
-  napi_delete_async_work(env, job->work);
+void endWork(napi_env env, napi_status, void* data) {
+  std::unique_ptr<HashWork> ended(static_cast<HashWork*>(data));
+  for (napi_ref reference : ended->references) napi_delete_reference(env, reference);
+  napi_delete_async_work(env, ended->work);
+  const napi_deferred promise = ended->promise;
+  ended.reset();
   napi_value nothing;
   napi_get_undefined(env, &nothing);
-  napi_resolve_deferred(env, job->promise, nothing);
+  napi_resolve_deferred(env, promise, nothing);
 }
 
 // hash(hash, pieces): a promise, kept when all pieces went in.
 napi_value hash(napi_env env, napi_callback_info info) {
   return guarded(env, [&] {
     Arguments given(env, info, 2);
-    auto job = std::make_unique<HashJob>();
-    job->hashing = &hashingAt(env, given.value(0));
-    std::vector<napi_value> kept = {given.value(0)};
-    job->pieces = given.byteArrays(1, kept);
+    std::shared_ptr<Hashing> hashing = hashingAt(env, given.value(0));
+    std::vector<napi_value> kept;
+    Hashing::Pieces pieces = given.byteArrays(1, kept);
+    std::unique_ptr<HashWork> work(new HashWork{{std::move(hashing), std::move(pieces)}});
     napi_value name, promise;
     napi_create_string_utf8(env, "sha256", NAPI_AUTO_LENGTH, &name);
-    const auto run = [](napi_env, void* data) {
-      HashJob& job = *static_cast<HashJob*>(data);
-      for (const auto& [bytes, count] : job.pieces) job.hashing->sha256.update(bytes, count);
-    };
-    if (napi_create_async_work(env, nullptr, name, run, endJob, job.get(), &job->work) != napi_ok) throw Refused("no work could be made");
-    if (napi_create_promise(env, &job->promise, &promise) != napi_ok) throw Refused("no promise could be made");
-    for (napi_value value : kept) napi_create_reference(env, value, 1, &job->references.emplace_back());
-    job->hashing->busy = true;
-    napi_queue_async_work(env, job->work);
-    job.release();
+    const auto run = [](napi_env, void* data) { static_cast<HashWork*>(data)->job.run(); };
+    if (napi_create_promise(env, &work->promise, &promise) != napi_ok) throw Refused("no promise could be made");
+    if (napi_create_async_work(env, nullptr, name, run, endWork, work.get(), &work->work) != napi_ok) throw Refused("no work could be made");
+    for (napi_value value : kept) napi_create_reference(env, value, 1, &work->references.emplace_back());
+    napi_queue_async_work(env, work->work);
+    work.release();
     return promise;
   });
 }
@@ -452,10 +427,8 @@ napi_value hash(napi_env env, napi_callback_info info) {
 napi_value finishHash(napi_env env, napi_callback_info info) {
   return guarded(env, [&]() -> napi_value {
     Arguments given(env, info, 2);
-    Hashing& hashing = hashingAt(env, given.value(0));
-    uint8_t* target = given.array<uint8_t>(1, napi_uint8_array, 32);
-    hashing.sha256.finish(target);
-    hashing.finished = true;
+    Hashing& hashing = *hashingAt(env, given.value(0));
+    hashing.finish(given.array<uint8_t>(1, napi_uint8_array, 32));
     return nullptr;
   });
 }
@@ -464,7 +437,7 @@ napi_value initialise(napi_env env, napi_value exports) {
   const struct {
     const char* name;
     napi_callback function;
-  } all[] = {{"open", open}, {"create", create}, {"release", release}, {"load", load}, {"save", save}, {"step", step}, {"losses", losses}, {"convertsHalf", halfConversion}, {"widen", widen}, {"narrow", narrowAll}, {"digests", digestsHere}, {"crc32", checksum}, {"createHash", createHash}, {"hash", hash}, {"digest", finishHash}};
+  } all[] = {{"open", open}, {"create", create}, {"release", release}, {"load", load}, {"save", save}, {"step", step}, {"losses", losses}, {"convertsHalf", halfConversion}, {"widen", widen}, {"narrow", narrowing}, {"digests", digestsHere}, {"crc32", checksum}, {"createHash", createHash}, {"hash", hash}, {"digest", finishHash}};
   for (const auto& each : all) {
     napi_value function;
     napi_create_function(env, each.name, NAPI_AUTO_LENGTH, each.function, nullptr, &function);

@@ -1,6 +1,7 @@
 #!/bin/sh
-# The kernel under sanitizers, on shapes and numbers that training never has (native/check/main.cc): addresses and undefined
-# behaviour first, then threads. For who changes native/; five minutes on an idle machine of two cores. CXX chooses the compiler.
+# The kernel, digests and half precision under sanitizers, on shapes, numbers and lengths that runs never have
+# (native/check/): addresses and undefined behaviour first, then threads. For who changes native/; five minutes on an idle
+# machine of two cores. CXX chooses the compiler.
 set -eu
 cd "$(dirname "$0")"
 build=$(mktemp -d)
@@ -12,6 +13,9 @@ avx512='-mavx512f -mavx512bw -mavx512dq -mavx512vl -mavx2 -mfma'
 check() {
   sanitizers=$1
   rm -f "$build"/*.o
+  # first, because it is over in seconds; they choose instructions themselves
+  $compiler $flags $sanitizers check/conversions.cc digest.cc half.cc -o "$build/conversions" -lpthread
+  "$build/conversions"
   # from few instructions to many, as setup/saeKernel.ts links them
   $compiler $flags $sanitizers -c check/main.cc -o "$build/0.o" &
   $compiler $flags $sanitizers -DSAE_ISA=portable -c step.cc -o "$build/1.o" &

@@ -101,6 +101,8 @@ __attribute__((target("pclmul,sse4.1"))) uint32_t crc32(const uint8_t* bytes, si
 }
 
 void Sha256::update(const uint8_t* bytes, size_t count) {
+  // an empty array may have no address
+  if (count == 0) return;
   const size_t held = count_ % 64;
   count_ += count;
   if (held > 0) {

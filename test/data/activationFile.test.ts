@@ -3,6 +3,7 @@ import { mkdtemp, readdir, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
+import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { ActivationFile } from '../../data/activationFile.ts';
 import { layoutOf, rowsPerGroup } from '../../data/activationFormat.ts';
@@ -52,6 +53,35 @@ describe('an activation file', () => {
       expect(Buffer.from(Float32Array.from(numbers).buffer).equals(Buffer.from((dtype === 'float16' ? fromFloat16(toFloat16(expected)) : expected).buffer))).toBe(true);
       expect(documents).toEqual(shard.document.slice(from, to));
     }
+  });
+
+  it('reads the same into the memory of any block read before, larger or smaller, and takes new memory where it is too small', async () => {
+    const shards = [shardOf(9_000, 6, 'float16'), shardOf(4_500, 5, 'float32'), shardOf(20, 7, 'float16')];
+    const files = await Promise.all(shards.map(async (shard, index) => {
+      const rows = shard.document.length;
+      const name = `shards/0001${index}.parquet`;
+      const entry = { path: name, rows, ...(await store.put(`sampleActivations/${artifact.key}/${name}`, encodeActivationShard(shard))) };
+      return new ActivationFile(store, artifact, entry, shard.d);
+    }));
+    let [reused, replaced] = [0, 0];
+    await fc.assert(
+      fc.asyncProperty(fc.array(fc.tuple(fc.nat(2), fc.nat(2)), { minLength: 2, maxLength: 8 }), async (reads) => {
+        let room: Uint8Array | undefined;
+        for (const [index, at] of reads) {
+          const file = files[index]!;
+          const group = at % Math.ceil(file.rows / rowsPerGroup);
+          const expected = await file.read(group);
+          const block = await file.read(group, room?.fill(0xff));
+          expect(Buffer.from(block.vectors.buffer, block.vectors.byteOffset, block.vectors.byteLength).equals(Buffer.from(expected.vectors.buffer, expected.vectors.byteOffset, expected.vectors.byteLength))).toBe(true);
+          expect(block.documents).toEqual(expected.documents);
+          if (room !== undefined && block.vectors.buffer === room.buffer) reused++;
+          else if (room !== undefined) replaced++;
+          room = block.room;
+        }
+      }),
+      { numRuns: 40 },
+    );
+    expect(Math.min(reused, replaced)).toBeGreaterThan(5);
   });
 
   it('reads a footer of any length', async () => {

@@ -24,8 +24,22 @@ const rows = (count: number) => Array.from({ length: count }, (_, index) => ({ t
 const formats: Record<string, (count: number) => Uint8Array> = {
   jsonl: (count) => Buffer.from(jsonLines(rows(count))),
   'jsonl.gz': (count) => gzipSync(jsonLines(rows(count)), { level: 1 }),
+  'jsonl.zst': (count) => zstdFrame(Buffer.from(jsonLines(rows(count)))),
   parquet: (count) => new Uint8Array(parquetWriteBuffer({ rowGroupSize: 1_000, codec: 'UNCOMPRESSED', columnData: [{ name: 'text', data: rows(count).map(({ text }) => text), type: 'STRING' }] })),
 };
+
+/** One Zstandard frame with a window of 1 MiB, of blocks that are stored as they are (RFC 8878), as of what does not compress. */
+function zstdFrame(content: Buffer): Buffer {
+  const blockBytes = 2 ** 17;
+  const parts: Uint8Array[] = [Buffer.from([0x28, 0xb5, 0x2f, 0xfd, 0, 10 << 3])];
+  for (let at = 0; at < content.length; at += blockBytes) {
+    const block = content.subarray(at, at + blockBytes);
+    const header = Buffer.alloc(3);
+    header.writeUIntLE((block.length << 3) | Number(at + blockBytes >= content.length), 0, 3);
+    parts.push(header, block);
+  }
+  return Buffer.concat(parts);
+}
 
 let folder: string;
 let hub: HubServer;
@@ -52,10 +66,13 @@ async function peakOf(pattern: string): Promise<{ documents: number; peakBytes: 
 it.each([
   ['jsonl', 'disk'],
   ['jsonl.gz', 'disk'],
+  ['jsonl.zst', 'disk'],
   ['parquet', 'disk'],
   ['jsonl', 'hub'],
   ['parquet', 'hub'],
   ['jsonl', 'bucket'],
+  ['jsonl.gz', 'bucket'],
+  ['jsonl.zst', 'bucket'],
   ['parquet', 'bucket'],
 ])('%s from a %s', async (format, where) => {
   const peaks: number[] = [];

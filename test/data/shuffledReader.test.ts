@@ -44,6 +44,27 @@ async function readAll(reader: ShuffledReader): Promise<number[]> {
   return ids;
 }
 
+async function batchesOf(reader: ShuffledReader): Promise<Float32Array[]> {
+  const batches: Float32Array[] = [];
+  for (let batch = 0; batch < reader.batches; batch++) batches.push(await reader.read(batch));
+  return batches;
+}
+
+/** Shards that read into the memory they are given: filled with rubbish at once, with the rows only some turns later. */
+function reusing(shards: ReadableShard[], rowsOfBlock: number, fails: () => boolean): { shards: ReadableShard[]; counts: { reused: number } } {
+  const counts = { reused: 0 };
+  const read = async (shard: ReadableShard, block: number, room: Uint8Array | undefined) => {
+    if (room !== undefined) counts.reused++;
+    const memory = room ?? new Uint8Array(rowsOfBlock * d * 4);
+    memory.fill(0xff);
+    const { vectors, documents } = await shard.read(block);
+    memory.set(new Uint8Array(vectors.buffer));
+    if (fails()) throw new Error('the disk went away');
+    return { vectors: new Float32Array(memory.buffer, 0, vectors.length), documents, room: memory };
+  };
+  return { shards: shards.map((shard) => ({ rows: shard.rows, read: (block, room) => read(shard, block, room) })), counts };
+}
+
 const arbitrary = {
   sizes: fc.array(fc.integer({ min: 0, max: 30 }), { maxLength: 9 }),
   options: fc.record({ blockRows: fc.integer({ min: 1, max: 12 }), batchSize: fc.integer({ min: 1, max: 40 }), mixShards: fc.integer({ min: 1, max: 12 }), seed: fc.nat(), epochs: fc.integer({ min: 1, max: 4 }) }),
@@ -158,6 +179,39 @@ describe('ShuffledReader', () => {
     const loads: number[] = [];
     await readAll(readerOf([5, 5], { shards: shardsOf([5, 5], (shard) => loads.push(shard)), epochs: 20, mixShards: 4 }));
     expect(loads).toHaveLength(2);
+  });
+
+  it('reads the same into memory of blocks read before, in any order, at once and after failures, and changes no batch it gave', async () => {
+    let reused = 0;
+    await fc.assert(
+      fc.asyncProperty(arbitrary.sizes, arbitrary.options, fc.infiniteStream(fc.nat()), async (sizes, options, picks) => {
+        const expected = await batchesOf(readerOf(sizes, options));
+        fc.pre(expected.length > 0);
+        const { shards, counts } = reusing(shardsOf(sizes, undefined, options.blockRows), options.blockRows, () => picks.next().value % 20 === 0);
+        const reader = readerOf(sizes, { ...options, shards });
+        const given: [batch: number, vectors: Float32Array][] = [];
+        const read = async (batch: number, target?: Float32Array) => {
+          // The disk fails now and then; whoever asks again gets what is right.
+          for (;;) {
+            const vectors = await reader.read(batch, 1, target).catch(() => undefined);
+            if (vectors !== undefined) return void given.push([batch, vectors]);
+          }
+        };
+        for (let batch = 0; batch < expected.length; batch++) await read(batch);
+        // Into two arrays of the caller's in turn: each holds its batch until it is given back.
+        const targets = [0, 1].map(() => new Float32Array(options.batchSize * d));
+        for (let batch = 0; batch < expected.length; batch++) {
+          await read(batch, targets[batch % 2]);
+          expect(given.pop()![1]).toBe(targets[batch % 2]);
+          if (batch > 0) expect(targets[(batch - 1) % 2]).toEqual(expected[batch - 1]);
+        }
+        await Promise.all(Array.from({ length: 8 }, () => read(picks.next().value % expected.length)));
+        for (const [batch, vectors] of given) expect(vectors).toEqual(expected[batch]);
+        reused += counts.reused;
+      }),
+      { numRuns: 150 },
+    );
+    expect(reused).toBeGreaterThan(100);
   });
 
   it('scales as a product of float32 numbers rounds, from half precision too', async () => {

@@ -1,5 +1,5 @@
 // What every artifact store must do, run against the folder and against a real S3 server.
-import { createHash } from 'node:crypto';
+import { createHash, randomBytes } from 'node:crypto';
 import { describe, expect, it } from 'vitest';
 import { NotFoundError, openStore, type ArtifactStore } from '../../data/artifactStore.ts';
 
@@ -64,6 +64,21 @@ export function describeStoreContract(freshUri: () => string | Promise<string>, 
       await expect(store.range('a/b', 10, 1)).rejects.toThrow(RangeError);
       await expect(store.range('a/b', 11, 0)).rejects.toThrow(RangeError);
       await expect(store.range('a/b', -1, 2)).rejects.toThrow(RangeError);
+    });
+
+    it('reads ranges into memory that is there, small and large ones, and not a byte beside it', async () => {
+      const store = await fresh();
+      const large = Buffer.alloc(65 * 2 ** 20, randomBytes(4_099));
+      await store.put('a/b', large);
+      for (const [start, length] of [[0, 1], [5, 1_000], [33, 3 * 2 ** 20 + 1], [0, large.length]] as const) {
+        const memory = new Uint8Array(length + 20).fill(0xaa);
+        const read = await store.range('a/b', start, length, memory.subarray(10, 10 + length));
+        expect(read.buffer).toBe(memory.buffer);
+        expect([read.byteOffset, read.length]).toEqual([10, length]);
+        expect(Buffer.from(read.buffer, 10, length).equals(large.subarray(start, start + length))).toBe(true);
+        expect([...memory.subarray(0, 10), ...memory.subarray(10 + length)]).toEqual(Array<number>(20).fill(0xaa));
+      }
+      await expect(store.range('a/b', large.length - 5, 10, new Uint8Array(10))).rejects.toThrow(RangeError);
     });
 
     it('says NotFoundError for what is not there, whatever is asked of it', async () => {

@@ -1,10 +1,11 @@
-// A process that denies the SAE kernel something and prints what came of it. Argument: memory, threads or order.
+// A process that denies the SAE kernel something and prints what came of it. Argument: memory, threads, order or handles.
 import { execFileSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
+import { types } from 'node:util';
 import { NativeSaeTrainer } from '../../model/nativeSaeTrainer.ts';
 import { initialSae } from '../../model/sae.ts';
-import type { SaeKernel } from '../../model/saeKernel.ts';
+import type { SaeKernel, SaeKernelHandle } from '../../model/saeKernel.ts';
 import { zeroSaeArrays, type SaeTrainer } from '../../model/saeTrainer.ts';
 import { saeKernelPath } from '../../setup/saeKernel.ts';
 import { openSaeKernel } from '../../workers/saeKernel.ts';
@@ -51,6 +52,14 @@ const denied: Record<string, () => string> = {
   order() {
     const kernel = createRequire(import.meta.url)(saeKernelPath()) as SaeKernel;
     return messageOf(() => open(kernel, 8).step(1));
+  },
+  handles() {
+    const kernel = openSaeKernel(2, {})!;
+    // an external of Node's own: that of the pipe this process prints to
+    const { _externalStream: foreign } = (process.stdout as unknown as { _handle: { _externalStream: SaeKernelHandle } })._handle;
+    if (!types.isExternal(foreign)) throw new Error('Node has no external there any more');
+    const others = [foreign, ...(kernel.digest === undefined ? [] : [kernel.digest.createHash()]), {}, 1, undefined] as SaeKernelHandle[];
+    return [...new Set(others.map((handle) => messageOf(() => kernel.release(handle))))].join();
   },
 };
 const message = denied[process.argv[2]!]!();

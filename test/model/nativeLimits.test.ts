@@ -23,3 +23,7 @@ onLinux('threads that cannot be started are an error that names their number', a
 it('a step before the kernel was opened is an error', async () => {
   expect(await denied('order')).toEqual({ message: 'open comes first', l0Afterwards: 8 });
 });
+
+it('what is no training, or a handle of another kind, is an error', async () => {
+  expect(await denied('handles')).toEqual({ message: 'argument 1 is not a training', l0Afterwards: 8 });
+});

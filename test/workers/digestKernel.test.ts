@@ -74,5 +74,23 @@ it.runIf(kernel !== undefined)('refuses what is no hash, no bytes, and a hash th
   expect(() => kernel!.hash(hash, [bytes])).toThrow('finished');
   expect(() => kernel!.hash(kernel!.createHash(), [new Uint16Array(1) as unknown as Uint8Array])).toThrow(TypeError);
   expect(() => kernel!.hash({}, [bytes])).toThrow('not a hash');
+  // a handle of the same addon, but another kind
+  const training = openSaeKernel(2, {})!.create(4, 4);
+  expect(() => kernel!.hash(training, [bytes])).toThrow('not a hash');
+  expect(() => kernel!.digest(training, new Uint8Array(32))).toThrow('not a hash');
   expect(() => kernel!.crc32('x' as unknown as Uint8Array)).toThrow(TypeError);
+});
+
+it.runIf(kernel !== undefined)('many hashes at once do not mix, and one that is forgotten while it runs harms nothing', async () => {
+  const parts = Array.from({ length: 60 }, (_, index) => bytes.subarray(index, index * 1_500));
+  await Promise.all(
+    parts.map(async (part, index) => {
+      const hash = kernel!.createHash();
+      await kernel!.hash(hash, [new Uint8Array(0), part, new Uint8Array(0)]);
+      void kernel!.hash(kernel!.createHash(), [Buffer.alloc(1e6, index)]);
+      const target = new Uint8Array(32);
+      kernel!.digest(hash, target);
+      expect(Buffer.from(target).toString('hex')).toBe(oracle(part));
+    }),
+  );
 });
