@@ -47,7 +47,7 @@ export function featureList({ index, labels, limit, none, onChoose }: FeatureLis
     return el(
       'li',
       { '--share': shareOf(index, feature, value) },
-      el('button', { type: 'button', class: 'quiet choose', 'aria-pressed': String(pressed), 'aria-label': `Colour by feature ${feature}`, onclick: () => onChoose(feature) }, el('span', { class: 'about' }, ...about)),
+      el('button', { type: 'button', class: 'quiet choose', 'data-feature': feature, 'aria-pressed': String(pressed), onclick: () => onChoose(feature) }, el('span', { class: 'visually-hidden' }, `Colour by feature ${feature} `), el('span', { class: 'about' }, ...about)),
       el('a', { href: featureHref(feature), title: `Feature ${feature}` }, `#${feature}`),
       el('span', { class: 'value' }, formatNumber(value)),
     );

@@ -106,11 +106,11 @@ export function reading({ index, labels, feature: initial, label, onCursor, onFe
     number.value = feature === undefined ? '' : String(feature);
     const token = feature === undefined ? -1 : (index.topToken[feature] ?? -1);
     about.replaceChildren(...(token >= 0 ? [tokenChip(token, labels), ` ${index.topLang[feature!] ?? ''}`] : []));
-    const focused = lists.contains(document.activeElement) ? document.activeElement?.getAttribute('aria-label') : undefined;
+    const focused = lists.contains(document.activeElement) ? document.activeElement?.getAttribute('data-feature') : undefined;
     showAtCursor();
     ofText.show('In the whole text', strongestOf(text), feature);
     // the lists were drawn anew: the keyboard stays on the same feature
-    if (typeof focused === 'string') [...lists.querySelectorAll('button')].find((button) => button.getAttribute('aria-label') === focused)?.focus();
+    if (typeof focused === 'string') lists.querySelector<HTMLElement>(`button[data-feature="${focused}"]`)?.focus();
   }
 
   function showAtCursor(): void {

@@ -1,4 +1,4 @@
-// A real headless Chromium on a fixture site. Every page it opens is watched: console errors and requests to anywhere
+// A real headless Chromium on a fixture site, or on that of a run. Every page it opens is watched: console errors and requests to anywhere
 // but the site's own server are collected, for the tests to find none.
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -7,16 +7,24 @@ import { chromium, type Browser, type BrowserContextOptions, type Page } from 'p
 import { serveSite, type SiteServer } from '../../dashboard/serve.ts';
 import { setUpBrowser } from '../../setup/browser.ts';
 import { writeFixtureSite, type FixtureSite } from './fixtureSite.ts';
+import { writeTrainedSite, type TrainedSite } from './trainedSite.ts';
 
-export interface OpenSite {
+export interface ServedSite {
   folder: string;
   url: string;
-  fixture: FixtureSite;
   /** Console errors, exceptions and foreign requests of all pages so far. */
   complaints: string[];
   /** Opens a page at a hash and waits until its route is rendered; at `about:blank` an empty one, watched likewise. */
   open(hash: string, options?: BrowserContextOptions): Promise<Page>;
   close(): Promise<void>;
+}
+
+export interface OpenSite extends ServedSite {
+  fixture: FixtureSite;
+}
+
+export interface OpenTrainedSite extends ServedSite {
+  trained: TrainedSite;
 }
 
 const launchArguments = ['--no-sandbox', '--disable-gpu', '--headless=new', '--disable-background-networking', '--no-first-run', '--disable-component-update', '--disable-sync'];
@@ -30,6 +38,22 @@ export async function launchBrowser(): Promise<Browser> {
 export async function openFixtureSite(features?: number): Promise<OpenSite> {
   const folder = await mkdtemp(join(tmpdir(), 'saeflow-dashboard-'));
   const fixture = await writeFixtureSite(folder, features);
+  return { ...(await openSite(folder)), fixture };
+}
+
+/** Makes a run, serves its site and starts a browser. */
+export async function openTrainedSite(): Promise<OpenTrainedSite> {
+  const folder = await mkdtemp(join(tmpdir(), 'saeflow-dashboard-'));
+  const trained = await writeTrainedSite(folder);
+  const site = await openSite(folder);
+  const close = async (): Promise<void> => {
+    await site.close();
+    await trained.inputs.remove();
+  };
+  return { ...site, trained, close };
+}
+
+async function openSite(folder: string): Promise<ServedSite> {
   const server: SiteServer = await serveSite(folder);
   const browser = await launchBrowser();
   const complaints: string[] = [];
@@ -52,7 +76,7 @@ export async function openFixtureSite(features?: number): Promise<OpenSite> {
     await server.close();
     await rm(folder, { recursive: true });
   };
-  return { folder, url: server.url, fixture, complaints, open, close };
+  return { folder, url: server.url, complaints, open, close };
 }
 
 /** Waits until the current route is rendered. */

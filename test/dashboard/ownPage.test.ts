@@ -6,18 +6,18 @@ import { join } from 'node:path';
 import type { Browser, Page } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { launchBrowser, ready } from './browser.ts';
-import { writeOwnSite, type OwnSite } from './ownSite.ts';
+import { writeTrainedSite, type TrainedSite } from './trainedSite.ts';
 import { serveStrictly, type StrictServer } from './strictServer.ts';
 
 let folder: string;
-let site: OwnSite;
+let site: TrainedSite;
 let server: StrictServer;
 let browser: Browser;
 const complaints: string[] = [];
 
 beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), 'saeflow-own-page-'));
-  site = await writeOwnSite(folder);
+  site = await writeTrainedSite(folder);
   server = await serveStrictly(folder);
   browser = await launchBrowser();
 });
@@ -63,7 +63,7 @@ describe('example texts', () => {
   it('are coloured by the feature that is picked, which the address keeps', async () => {
     const page = await open('#/texts/0');
     const second = (await firing(page, 1))[1]!;
-    await page.locator('.firing-list').nth(1).getByRole('button', { name: `Colour by feature ${second}`, exact: true }).click();
+    await page.locator('.firing-list').nth(1).getByRole('button', { name: new RegExp(`^Colour by feature ${second}\\b`) }).click();
     expect(new URL(page.url()).hash).toBe(`#/texts/0?feature=${second}`);
     const { features, tokens } = site.pages[0]!;
     expect((await shades(page)).map((share) => share > 0)).toEqual(tokens.map((_, position) => features[position]!.includes(second)));
