@@ -9,9 +9,9 @@ export class FeatureTexts {
   readonly #labels: Map<number, string>;
   readonly #notes: Notes | undefined;
 
-  constructor(probes: ProbesPage, labels: FeatureLabels | undefined, notes: Notes | undefined) {
+  constructor(probes: ProbesPage, labels: FeatureLabels, notes: Notes | undefined) {
     this.#probes = probes;
-    this.#labels = new Map(labels?.labels.map(({ feature, text }) => [feature, text]));
+    this.#labels = new Map(labels.labels.map(({ feature, text }) => [feature, text]));
     this.#notes = notes;
   }
 

@@ -102,8 +102,8 @@ function effectInWords({ mean, meanMagnitude, helped }: FeaturePage['ablation'])
 }
 
 /** The automatic label with its scores, and the probes that this feature answers best. */
-function wordsAbout({ feature }: FeaturePage, automatic: FeatureLabels | undefined, probes: ProbesPage): HTMLElement | undefined {
-  const label = automatic?.labels.find((candidate) => candidate.feature === feature);
+function wordsAbout({ feature }: FeaturePage, automatic: FeatureLabels, probes: ProbesPage): HTMLElement | undefined {
+  const label = automatic.labels.find((candidate) => candidate.feature === feature);
   const answers = probes.flatMap(({ name, enough, answers: candidates }) => {
     const rank = candidates.findIndex((candidate) => candidate.feature === feature);
     const answer = candidates[rank];
@@ -114,7 +114,7 @@ function wordsAbout({ feature }: FeaturePage, automatic: FeatureLabels | undefin
   return el(
     'div',
     { class: 'words' },
-    label !== undefined && el('p', {}, visibleText(label.text), ' ', el('span', { class: 'hint' }, `by ${visibleText(automatic?.model ?? '')}${score('Spearman', label.spearman)}${score('detection', label.detection)}`)),
+    label !== undefined && el('p', {}, visibleText(label.text), ' ', el('span', { class: 'hint' }, `by ${visibleText(automatic.model)}${score('Spearman', label.spearman)}${score('detection', label.detection)}`)),
     answers.length > 0 &&
       el(
         'ul',

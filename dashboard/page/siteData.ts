@@ -73,20 +73,20 @@ export class SiteData {
   }
 
   /** The answers to the probes; none where the run has no probes. */
-  async probes(): Promise<ProbesPage> {
-    return ((await this.#optional('data/probes.json')) as ProbesPage | undefined) ?? [];
+  probes(): Promise<ProbesPage> {
+    return this.#once('data/probes.json') as Promise<ProbesPage>;
   }
 
   map(): Promise<FeatureMap> {
     return this.#once('data/map.json') as Promise<FeatureMap>;
   }
 
-  /** Automatic interpretations, if `saeflow label` made some. */
-  labels(): Promise<FeatureLabels | undefined> {
-    return this.#optional('data/labels.json') as Promise<FeatureLabels | undefined>;
+  /** Automatic interpretations; none before `saeflow label` makes some, and in sites of before there was a file to say so. */
+  async labels(): Promise<FeatureLabels> {
+    return ((await this.#optional('data/labels.json')) as FeatureLabels | undefined) ?? { model: '', labels: [] };
   }
 
-  /** What the run took, if the site was published with its report. */
+  /** What the run took; publishing a run adds it to the site. */
   report(): Promise<Report | undefined> {
     return this.#optional('report.json') as Promise<Report | undefined>;
   }
@@ -119,7 +119,7 @@ export class SiteData {
     return page;
   }
 
-  /** A file that a site may do without. */
+  /** A file that an incomplete site can do without. */
   async #optional(file: string): Promise<unknown> {
     try {
       return await this.#once(file);

@@ -4,15 +4,16 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { chromium, type Browser, type BrowserContextOptions, type Page } from 'playwright-core';
-import { serveSite, type SiteServer } from '../../dashboard/serve.ts';
+import { serveSite } from '../../dashboard/serve.ts';
+import type { SiteSource } from '../../dashboard/siteSource.ts';
+import { storeSource } from '../../dashboard/storeSource.ts';
 import { setUpBrowser } from '../../setup/browser.ts';
 import { writeFixtureSite, type FixtureSite } from './fixtureSite.ts';
-import { writeTrainedSite, type TrainedSite } from './trainedSite.ts';
+import { makeTrainedSite, type TrainedSite } from './trainedSite.ts';
 
 export interface ServedSite {
-  folder: string;
   url: string;
-  /** Console errors, exceptions and foreign requests of all pages so far. */
+  /** Console errors, exceptions, refused and foreign requests of all pages so far. */
   complaints: string[];
   /** Opens a page at a hash and waits until its route is rendered; at `about:blank` an empty one, watched likewise. */
   open(hash: string, options?: BrowserContextOptions): Promise<Page>;
@@ -20,6 +21,7 @@ export interface ServedSite {
 }
 
 export interface OpenSite extends ServedSite {
+  folder: string;
   fixture: FixtureSite;
 }
 
@@ -38,14 +40,18 @@ export async function launchBrowser(): Promise<Browser> {
 export async function openFixtureSite(features?: number): Promise<OpenSite> {
   const folder = await mkdtemp(join(tmpdir(), 'saeflow-dashboard-'));
   const fixture = await writeFixtureSite(folder, features);
-  return { ...(await openSite(folder)), fixture };
+  const site = await openSite(folder);
+  const close = async (): Promise<void> => {
+    await site.close();
+    await rm(folder, { recursive: true });
+  };
+  return { ...site, folder, fixture, close };
 }
 
-/** Makes a run, serves its site and starts a browser. */
+/** Makes a run, serves its site out of the store and starts a browser. */
 export async function openTrainedSite(): Promise<OpenTrainedSite> {
-  const folder = await mkdtemp(join(tmpdir(), 'saeflow-dashboard-'));
-  const trained = await writeTrainedSite(folder);
-  const site = await openSite(folder);
+  const trained = await makeTrainedSite();
+  const site = await openSite(storeSource(trained.inputs.store, trained.site));
   const close = async (): Promise<void> => {
     await site.close();
     await trained.inputs.remove();
@@ -53,8 +59,8 @@ export async function openTrainedSite(): Promise<OpenTrainedSite> {
   return { ...site, trained, close };
 }
 
-async function openSite(folder: string): Promise<ServedSite> {
-  const server: SiteServer = await serveSite(folder);
+async function openSite(source: string | SiteSource): Promise<ServedSite> {
+  const server = await serveSite(source);
   const browser = await launchBrowser();
   const complaints: string[] = [];
   const open = async (hash: string, options: BrowserContextOptions = {}): Promise<Page> => {
@@ -66,6 +72,9 @@ async function openSite(folder: string): Promise<ServedSite> {
     page.on('request', (request) => {
       if (!request.url().startsWith(server.url) && !request.url().startsWith('data:')) complaints.push(`request: ${request.url()}`);
     });
+    page.on('response', (response) => {
+      if (response.status() >= 400) complaints.push(`${response.status()}: ${response.url()}`);
+    });
     if (hash === 'about:blank') return page;
     await page.goto(server.url + hash);
     await ready(page);
@@ -74,9 +83,8 @@ async function openSite(folder: string): Promise<ServedSite> {
   const close = async (): Promise<void> => {
     await browser.close();
     await server.close();
-    await rm(folder, { recursive: true });
   };
-  return { folder, url: server.url, complaints, open, close };
+  return { url: server.url, complaints, open, close };
 }
 
 /** Waits until the current route is rendered. */

@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import type { Browser, Page } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { launchBrowser, ready } from './browser.ts';
-import { writeTrainedSite, type TrainedSite } from './trainedSite.ts';
+import { copySite, makeTrainedSite, type TrainedSite } from './trainedSite.ts';
 import { serveStrictly, type StrictServer } from './strictServer.ts';
 
 let folder: string;
@@ -17,7 +17,8 @@ const complaints: string[] = [];
 
 beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), 'saeflow-own-page-'));
-  site = await writeTrainedSite(folder);
+  site = await makeTrainedSite();
+  await copySite(site, folder);
   server = await serveStrictly(folder);
   browser = await launchBrowser();
 });

@@ -9,28 +9,33 @@ import { tinyCorpus, TinyInputs } from '../stages/tinyInputs.ts';
 
 export interface TrainedSite {
   inputs: TinyInputs;
-  /** Key of the dashboard in the store of `inputs`. */
+  /** Key of the dashboard in the store of `inputs`, and its site there. */
   dashboard: string;
+  site: string;
   list: TextList;
   pages: TextPage[];
 }
 
-/** Makes the run and copies its site into `folder`. */
-export async function writeTrainedSite(folder: string): Promise<TrainedSite> {
+/** Makes the run. */
+export async function makeTrainedSite(): Promise<TrainedSite> {
   const inputs = await TinyInputs.make();
   const { store, config } = inputs;
   const stages = await runPipeline(store, config, tinyCorpus);
   const changes = { previous: null, nothingNew: false, summary: 'the first', saes: [] };
   await publishRun(store, { run: 'tiny', configHash: 'a'.repeat(64), config, stages, workflowId: 'saeflow/tiny', finishedAt: new Date(0).toISOString(), changes });
   const { artifact } = stages.find((result) => result.artifact.stage === 'exportDashboard')!;
-  const site = `exportDashboard/${artifact.key}/site/`;
-  for (const { path } of await store.list(site)) {
-    const copy = join(folder, path.slice(site.length));
+  const site = `exportDashboard/${artifact.key}/site`;
+  const json = async (path: string): Promise<unknown> => JSON.parse(Buffer.from(await store.get(`${site}/data/texts/${path}`)).toString());
+  const list = textList.parse(await json('index.json'));
+  const pages = await Promise.all(list.map(async ({ file }) => textPage.parse(await json(file))));
+  return { inputs, dashboard: artifact.key, site, list, pages };
+}
+
+/** Copies a site out of its store, for a static host. */
+export async function copySite({ inputs: { store }, site }: TrainedSite, folder: string): Promise<void> {
+  for (const { path } of await store.list(`${site}/`)) {
+    const copy = join(folder, path.slice(site.length + 1));
     await mkdir(dirname(copy), { recursive: true });
     await writeFile(copy, await store.get(path));
   }
-  const json = async (path: string): Promise<unknown> => JSON.parse(Buffer.from(await store.get(`${site}data/texts/${path}`)).toString());
-  const list = textList.parse(await json('index.json'));
-  const pages = await Promise.all(list.map(async ({ file }) => textPage.parse(await json(file))));
-  return { inputs, dashboard: artifact.key, list, pages };
 }
