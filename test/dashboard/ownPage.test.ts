@@ -1,6 +1,6 @@
 // The pages of example texts and of the reader's own text in a real browser, on a model that was trained for it, from a
 // host with a strict content security policy in a sub-path.
-import { mkdtemp, rm } from 'node:fs/promises';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Browser, Page } from 'playwright-core';
@@ -58,6 +58,24 @@ describe('example texts', () => {
     expect(await firing(page, 0)).toEqual(features[1]!.slice(0, 12));
     await page.keyboard.press('ArrowLeft');
     expect(await firing(page, 0)).toEqual(features[0]!.slice(0, 12));
+    await page.close();
+  });
+
+  it.each([
+    ['en-GB', 4],
+    ['enx', 0],
+  ])('begin with the first in English, where one is (%s: text %i), and the address keeps the choice', async (lang, first) => {
+    const file = join(folder, 'data/texts/index.json');
+    await writeFile(file, JSON.stringify(site.list.map((entry, number) => (number === 4 || number === 6 ? { ...entry, lang } : entry))));
+    const page = await open('#/texts');
+    await writeFile(file, JSON.stringify(site.list));
+    const current = page.locator('.text-list [aria-current]');
+    expect([await current.getAttribute('href'), new URL(page.url()).hash]).toEqual([`#/texts/${first}`, `#/texts/${first}`]);
+    await page.locator('.text-list a').nth(2).click();
+    await page.waitForURL(/#\/texts\/2$/);
+    await page.reload();
+    await ready(page);
+    expect(await current.getAttribute('href')).toBe('#/texts/2');
     await page.close();
   });
 
