@@ -50,7 +50,7 @@ function byName(points: number, nameOf: (point: number) => string, dark: boolean
   const counts = new Map<string, number>();
   for (let point = 0; point < points; point++) counts.set(nameOf(point), (counts.get(nameOf(point)) ?? 0) + 1);
   const named = [...counts].filter(([name]) => name !== '').sort(([a, one], [b, other]) => other - one || (a < b ? -1 : 1));
-  const grey = dark ? 'hsl(215 8% 42%)' : 'hsl(215 8% 72%)';
+  const grey = dark ? 'hsl(215 8% 50%)' : 'hsl(215 8% 60%)';
   const fills = new Map(named.slice(0, hues.length).map(([name], rank) => [name, `hsl(${hues[rank]} 62% ${dark ? 62 : 44}%)`]));
   const rest = points - [...fills.keys()].reduce((sum, name) => sum + (counts.get(name) ?? 0), 0);
   const legend = [...fills].map(([name, fill]) => ({ name: `${name} (${formatCount(counts.get(name) ?? 0)})`, fill }));

@@ -34,7 +34,7 @@ export class SiteData {
   readonly #files = new Map<string, Promise<unknown>>();
   readonly #chunks = new Map<string, Promise<unknown>>();
   #index: Promise<IndexTable> | undefined;
-  #late: Promise<ArrayLike<number>[]> | undefined;
+  readonly #late = new Map<LateColumn, Promise<ArrayLike<number>>>();
 
   /** The columns that the table needs to be shown; {@link lateIndex} adds the others to the same object. */
   index(): Promise<IndexTable> {
@@ -44,13 +44,27 @@ export class SiteData {
   }
 
   /** The index with all of its columns. */
-  async lateIndex(): Promise<IndexTable & Record<LateColumn, ArrayLike<number>>> {
+  lateIndex(): Promise<IndexTable & Record<LateColumn, ArrayLike<number>>> {
+    return this.#indexWith(lateColumns);
+  }
+
+  /** The index with the one late column that lists of features need: a small one. */
+  probeIndex(): Promise<IndexTable> {
+    return this.#indexWith(['probe']);
+  }
+
+  async #indexWith<Name extends LateColumn>(names: readonly Name[]): Promise<IndexTable & Record<Name, ArrayLike<number>>> {
     const [index, header] = await Promise.all([this.index(), this.#header()]);
-    this.#late ??= Promise.all(lateColumns.map((name) => readColumn(header, name)));
-    this.#late.catch(() => (this.#late = undefined));
-    const columns = await this.#late;
-    const late = Object.fromEntries(lateColumns.map((name, position) => [name, columns[position]])) as Record<LateColumn, ArrayLike<number>>;
+    const columns = await Promise.all(names.map((name) => this.#lateColumn(header, name)));
+    const late = Object.fromEntries(names.map((name, position) => [name, columns[position]])) as Record<Name, ArrayLike<number>>;
     return Object.assign(index, late);
+  }
+
+  #lateColumn(header: PackedIndex, name: LateColumn): Promise<ArrayLike<number>> {
+    const pending = this.#late.get(name) ?? readColumn(header, name);
+    this.#late.set(name, pending);
+    pending.catch(() => this.#late.delete(name));
+    return pending;
   }
 
   async #readIndex(): Promise<IndexTable> {

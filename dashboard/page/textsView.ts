@@ -3,6 +3,7 @@
 import type { TextList } from '../../schemas/dashboard.ts';
 import type { PageContext, View } from './context.ts';
 import { el } from './dom.ts';
+import { FeatureTexts } from './featureTexts.ts';
 import { reading } from './reading.ts';
 import { textHref } from './router.ts';
 import { DataError } from './siteData.ts';
@@ -14,7 +15,7 @@ const english = /^en(g|glish)?($|[-_])/i;
 
 /** Renders one of the example texts, the others beside it; where none is asked for, one that most readers can read. */
 export async function textsView({ data }: PageContext, asked: number | undefined, parameters: URLSearchParams): Promise<View> {
-  const [list, index, vocabulary] = await Promise.all([data.texts(), data.index(), data.vocabulary()]);
+  const [list, index, vocabulary, texts] = await Promise.all([data.texts(), data.probeIndex(), data.vocabulary(), FeatureTexts.open(data)]);
   const text = asked ?? Math.max(0, list.findIndex(({ lang }) => english.test(lang)));
   const entry = list[text];
   if (entry === undefined) throw new DataError(`There is no example text ${text}: this run has texts 0 to ${list.length - 1}`, 'Choose one from the list of texts.', 'No such text');
@@ -22,8 +23,7 @@ export async function textsView({ data }: PageContext, asked: number | undefined
   const colour = parameters.get('feature');
   const links: { link: HTMLAnchorElement; number: number }[] = [];
   const shown = reading({
-    index,
-    labels: new TokenLabels(vocabulary),
+    sources: { index, labels: new TokenLabels(vocabulary), texts },
     label: `Text ${text}, ${nameOf(entry)}`,
     ...(colour !== null && /^\d+$/.test(colour) ? { feature: Number(colour) } : {}),
     onFeature: (feature, byReader) => {

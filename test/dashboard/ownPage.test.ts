@@ -1,10 +1,11 @@
 // The pages of example texts and of the reader's own text in a real browser, on a model that was trained for it, from a
 // host with a strict content security policy in a sub-path.
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Browser, Page } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { featureIndex, featureLabels, probesPage } from '../../schemas/dashboard.ts';
 import { launchBrowser, ready } from './browser.ts';
 import { copySite, makeTrainedSite, type TrainedSite } from './trainedSite.ts';
 import { serveStrictly, type StrictServer } from './strictServer.ts';
@@ -92,6 +93,33 @@ describe('example texts', () => {
     await page.locator('.text-list a').nth(1).click();
     await page.waitForURL(/#\/texts\/1\?feature=5$/);
     await page.close();
+  });
+
+  it('say of each feature in words what is known of it: its label, else the probe it answers, else its language', async () => {
+    const json = async (name: string): Promise<unknown> => JSON.parse(await readFile(join(folder, 'data', name), 'utf8'));
+    const [index, probes] = [featureIndex.parse(await json('index.json')), probesPage.parse(await json('probes.json'))];
+    const shown = (feature: number) => site.pages[3]!.features[1]!.slice(0, 12).includes(feature);
+    const labelled = site.pages[3]!.features[1]![0]!;
+    const [probed, neither] = index.topLang.flatMap((lang, feature) => (lang !== '' && feature !== labelled && shown(feature) ? [feature] : [])) as [number, number];
+    // so short a run has too few tokens for any feature to answer a probe: one does now, the first of them
+    await writeFile(join(folder, 'data/columns/probe.bin'), Uint8Array.from(index.probe, (_, feature) => (feature === probed ? 1 : 0)));
+    await writeFile(join(folder, 'data/labels.json'), JSON.stringify(featureLabels.parse({ model: 'm', labels: [{ feature: labelled, text: `what <b>${labelled}</b> is about${', and so on'.repeat(30)}`, spearman: null, detection: null }] })));
+    const page = await open(`#/texts/3?feature=${labelled}`);
+    const words = (feature: number) => page.locator(`.firing-list >> nth=0 >> button[data-feature="${feature}"] .about`).innerText();
+    expect(await words(labelled)).toContain(`what <b>${labelled}</b> is about`);
+    expect(await page.locator('.picker .about').innerText()).toContain(`what <b>${labelled}</b> is about`);
+    expect(await words(probed)).toContain(probes[0]!.name);
+    expect((await words(neither)).endsWith(index.topLang[neither]!)).toBe(true);
+    for (const width of [1280, 800, 360]) {
+      await page.setViewportSize({ width, height: 800 });
+      expect(await page.evaluate(() => document.documentElement.scrollWidth)).toBeLessThanOrEqual(width);
+    }
+    await page.goto(`${server.url}#/own?backend=wasm`);
+    await page.getByLabel('Colour by feature', { exact: true }).fill(String(labelled));
+    await page.keyboard.press('Enter');
+    expect(await page.locator('.picker .about').innerText()).toContain(`what <b>${labelled}</b> is about`);
+    await page.close();
+    await copySite(site, folder);
   });
 
   it('say what is wrong with an address that names none', async () => {
