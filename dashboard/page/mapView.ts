@@ -30,6 +30,7 @@ export async function mapView({ data, signal, memory }: PageContext): Promise<Vi
   const plot = new MapPlot(canvas, {
     points: map,
     colourOf: (point) => coloured.of(point),
+    isBelow: (point) => coloured.isGrey(point),
     ringColour: () => colour(canvas, '--ink'),
     onPoint: (point, box) => {
       const feature = point === undefined ? undefined : map.features[point];
@@ -50,8 +51,10 @@ export async function mapView({ data, signal, memory }: PageContext): Promise<Vi
     { class: 'map-view' },
     el('h1', { tabindex: -1 }, 'Map of features'),
     el('p', { class: 'lead' }, `Decoder directions of ${coverage(map, index)} in two dimensions (UMAP, cosine): what lies together points the same way.`),
-    el('div', { class: 'toolbar' }, el('label', { for: 'map-colour' }, 'Colour by'), choice, el('div', { class: 'map-zoom' }, button('+', 'Zoom in', () => plot.zoom(1)), button('−', 'Zoom out', () => plot.zoom(-1)), button('Whole map', 'Whole map', () => plot.reset())), said),
+    el('div', { class: 'toolbar' }, el('label', { for: 'map-colour' }, 'Colour by'), choice, el('div', { class: 'map-zoom' }, button('+', 'Zoom in', () => plot.zoom(1)), button('−', 'Zoom out', () => plot.zoom(-1)), button('Whole map', 'Whole map', () => plot.reset()))),
     canvas,
+    // below the map, which must not move when this gets another line
+    said,
     legend,
     clusterList(map, { index, labels, texts }),
   );
