@@ -14,7 +14,7 @@ import { visiblePieces } from './tokens.ts';
 const english = /^en(g|glish)?($|[-_])/i;
 
 /** Renders one of the example texts, the others beside it; where none is asked for, one that most readers can read. */
-export async function textsView({ data }: PageContext, asked: number | undefined, parameters: URLSearchParams): Promise<View> {
+export async function textsView({ data, memory }: PageContext, asked: number | undefined, parameters: URLSearchParams): Promise<View> {
   const [list, index, vocabulary, texts] = await Promise.all([data.texts(), data.probeIndex(), data.vocabulary(), FeatureTexts.open(data)]);
   const text = asked ?? Math.max(0, list.findIndex(({ lang }) => english.test(lang)));
   const entry = list[text];
@@ -29,7 +29,8 @@ export async function textsView({ data }: PageContext, asked: number | undefined
     onFeature: (feature, byReader) => {
       // the next text is coloured by the same feature, where the reader chose it
       for (const { link, number } of links) link.href = textHref(number, byReader ? feature : undefined);
-      history.replaceState(null, '', textHref(text, byReader ? feature : undefined));
+      memory.textsHref = textHref(text, byReader ? feature : undefined);
+      history.replaceState(null, '', memory.textsHref);
     },
   });
   const nav = el('nav', { class: 'text-list', 'aria-label': 'Example texts' }, el('ol', {}, ...list.map((one, number) => listItem(one, number, number === text, links))));

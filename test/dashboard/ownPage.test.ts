@@ -74,6 +74,10 @@ describe('example texts', () => {
     expect([await current.getAttribute('href'), new URL(page.url()).hash]).toEqual([`#/texts/${first}`, `#/texts/${first}`]);
     await page.locator('.text-list a').nth(2).click();
     await page.waitForURL(/#\/texts\/2$/);
+    await page.getByRole('link', { name: 'Run', exact: true }).click();
+    await page.waitForSelector('body[data-route="run"][data-ready]');
+    await page.getByRole('link', { name: 'Texts', exact: true }).click();
+    await page.waitForURL(/#\/texts\/2$/);
     await page.reload();
     await ready(page);
     expect(await current.getAttribute('href')).toBe('#/texts/2');
