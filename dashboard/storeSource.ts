@@ -12,8 +12,8 @@ const pieceBytes = 8 * 2 ** 20;
 export function storeSource(store: ArtifactStore, site: string): SiteSource {
   return {
     async find(name) {
-      if (name === 'data/labels.json') return wholeFile(store, labelsPath(site.split('/')[1]!));
       const path = `${site}/${name}`;
+      if (name === 'data/labels.json') return (await wholeFile(store, labelsPath(site.split('/')[1]!))) ?? wholeFile(store, path);
       if (!name.startsWith('data/')) return wholeFile(store, path);
       const bytes = await sizeOf(store, path);
       // An artifact's files never change: its key is their version.

@@ -2,7 +2,7 @@
 // decided here, for those who write the parts and for those who collect them.
 import { z } from 'zod';
 import type { FileEntry, Receipt } from '../schemas/artifact.ts';
-import { featureIndex, runPage, vocabulary, type Curve, type FeatureIndex, type RunPage } from '../schemas/dashboard.ts';
+import { featureIndex, featureLabels, runPage, vocabulary, type Curve, type FeatureIndex, type RunPage } from '../schemas/dashboard.ts';
 import { UserError } from '../schemas/errors.ts';
 import { resamplingResult } from '../schemas/jobs.ts';
 import type { ArtifactId, SpecOf } from '../schemas/stages.ts';
@@ -42,7 +42,7 @@ export function blockReceipt(shards: number, block: number): number {
   return shards + block;
 }
 
-/** Writes index.json (and its columns packed), vocabulary.json, run.json and probes.json from the parts in the store; returns them as files of the artifact. */
+/** Writes index.json (and its columns packed), vocabulary.json, run.json, probes.json and labels.json from the parts in the store; returns them as files of the artifact. */
 export async function finishSite(store: ArtifactStore, id: ArtifactId, spec: SpecOf<'exportDashboard'>, receipts: Receipt[]): Promise<{ files: FileEntry[]; metrics: Record<string, number> }> {
   const tokenizeId: ArtifactId = { stage: 'tokenize', key: spec.inputs.tokenize };
   const tokenizer = await openTokenizer(store, tokenizeId, (await specOf(store, tokenizeId, 'tokenize')).config.tokenize);
@@ -61,6 +61,8 @@ export async function finishSite(store: ArtifactStore, id: ArtifactId, spec: Spe
   await put('site/data/vocabulary.json', vocabularyOf(tokenizer));
   await put('site/data/run.json', runPage.parse(page));
   await put('site/data/probes.json', probesPageOf(spec.config.dashboard.probes, await partsOf(store, id, blocks, 'work/probes/', blockAnswers)));
+  // none yet, said by a file: a page that has to ask for what may not be there leaves errors in the console
+  await put('site/data/labels.json', featureLabels.parse({ model: '', labels: [] }));
   const { losses, ...rest } = evaluation;
   return { files, metrics: { ...rest, lossClean: losses.clean, lossReconstructed: losses.reconstructed, lossZero: losses.zero, lossMean: losses.mean, ...counts } };
 }

@@ -1,5 +1,5 @@
 // Where labels lie: beside the artifacts, since they come after a dashboard and from elsewhere, and must change no hash of
-// one. The page finds them as site/data/labels.json: saeflow's server and saeflow publish lay them over the site.
+// one. The page finds them as site/data/labels.json: saeflow's server and saeflow publish lay them over the empty one there.
 import { featureLabels, type FeatureLabels } from '../schemas/dashboard.ts';
 import { NotFoundError, type ArtifactStore } from './artifactStore.ts';
 

@@ -216,7 +216,7 @@ export const siteModel = z.strictObject({
 });
 export type SiteModel = z.infer<typeof siteModel>;
 
-/** site/data/labels.json, present after `saeflow label`: automatic interpretations (OpenAI-compatible endpoint). */
+/** site/data/labels.json: automatic interpretations (OpenAI-compatible endpoint); none until `saeflow label` makes some, which are then laid over it. */
 export const featureLabels = z.strictObject({
   model: z.string(),
   labels: z.array(

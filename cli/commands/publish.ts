@@ -27,7 +27,7 @@ export function publishCommand(): Command {
   });
 }
 
-/** The site's files, and labels where there are any. */
+/** The site's files, with the labels that were made since. */
 async function filesOf(store: ArtifactStore, site: string): Promise<Map<string, () => Promise<Uint8Array>>> {
   const files = new Map((await store.list(`${site}/`)).map(({ path }) => [path.slice(site.length + 1), () => store.get(path)]));
   const labels = labelsPath(site.split('/')[1]!);

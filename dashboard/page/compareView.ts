@@ -5,7 +5,9 @@ import type { PageContext, View } from './context.ts';
 import { el, type Child } from './dom.ts';
 import { exampleLegend, exampleList } from './exampleList.ts';
 import { logitList } from './featureAside.ts';
-import { formatDensity, formatNumber, formatQuantity, formatShare } from './format.ts';
+import { firingFacts, wordsAbout } from './featureFacts.ts';
+import { FeatureTexts } from './featureTexts.ts';
+import { formatShare } from './format.ts';
 import { histogram } from './histogram.ts';
 import { compareHref, featureHref } from './router.ts';
 import { fact } from './runStrip.ts';
@@ -17,7 +19,7 @@ import { attachTokenInspection, scaleOf } from './tokenText.ts';
 export async function compareView({ data }: PageContext, [first, second]: [number, number]): Promise<View> {
   const [run, vocabulary] = await Promise.all([data.run(), data.vocabulary()]);
   for (const feature of [first, second]) requireFeature(feature, run.features);
-  const pages = await Promise.all([data.feature(first), data.feature(second)]);
+  const [texts, ...pages] = await Promise.all([FeatureTexts.open(data), data.feature(first), data.feature(second)]);
   const labels = new TokenLabels(vocabulary);
   const element = el(
     'div',
@@ -29,7 +31,7 @@ export async function compareView({ data }: PageContext, [first, second]: [numbe
       el('a', { class: 'button', href: compareHref(second, first) }, 'Swap'),
     ),
     el('dl', { class: 'facts' }, ...shared(pages, labels)),
-    ...pages.map((page) => side(page, labels)),
+    ...pages.map((page) => side(page, labels, texts)),
   );
   attachTokenInspection(element, labels);
   return { title: `Features ${first} and ${second}`, element };
@@ -61,19 +63,18 @@ function placeOf({ document }: FeaturePage['top'][number]): string {
   return JSON.stringify([document.id, document.offset]);
 }
 
-function side(page: FeaturePage, labels: TokenLabels): HTMLElement {
+function side(page: FeaturePage, labels: TokenLabels, texts: FeatureTexts): HTMLElement {
   const scale = scaleOf(page.maxActivation, page.top);
   const languages = page.languages.slice(0, 3).map(({ lang, share }) => `${lang || 'unknown'} ${formatShare(share)}`);
   return el(
     'section',
     { class: 'side', 'aria-label': `Feature ${page.feature}` },
     el('h2', {}, el('a', { href: featureHref(page.feature) }, `Feature ${page.feature}`)),
+    wordsAbout(page.feature, texts),
     el(
       'dl',
       { class: 'facts' },
-      fact('Density', formatDensity(page.density)),
-      fact('Fired on', formatQuantity(page.count, 'token')),
-      fact('Max activation', formatNumber(page.maxActivation)),
+      ...firingFacts(page),
       languages.length > 0 && fact('Languages', languages.join(', ')),
     ),
     page.count > 0 && histogram({ title: 'Activations', noun: 'tokens', counts: page.histogram, low: 0, high: page.maxActivation }),

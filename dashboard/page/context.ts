@@ -12,6 +12,8 @@ export interface PageContext {
 export interface PageMemory {
   /** Address of the index as it was last shown. */
   indexHref: string;
+  /** Address of the example text as it was last shown. */
+  textsHref: string;
   /** The list last shown, through which previous and next step. */
   order?: readonly number[];
   /** The feature last opened, marked in the table on return. */

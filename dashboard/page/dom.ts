@@ -38,7 +38,8 @@ function assign(element: HTMLElement | SVGElement, attributes: Attributes): void
   }
 }
 
-function append(element: Element, children: readonly Child[]): void {
+/** Adds children as {@link el} does. */
+export function append(element: Element, children: readonly Child[]): void {
   for (const child of children) {
     if (child === null || child === undefined || child === false) continue;
     element.append(typeof child === 'number' ? String(child) : child);

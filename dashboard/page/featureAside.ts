@@ -1,25 +1,33 @@
 // Beside the examples: how often which activation occurs, what the feature says about the next token, and which
 // features and neurons point the same way or fire together.
 import type { FeaturePage } from '../../schemas/dashboard.ts';
-import { el, type Child } from './dom.ts';
+import { append, el, type Child } from './dom.ts';
+import { featureHint } from './featureHint.ts';
+import type { FeatureTexts } from './featureTexts.ts';
 import { formatDensity, formatShare, formatSigned } from './format.ts';
 import { histogram } from './histogram.ts';
 import { compareHref, featureHref } from './router.ts';
 import type { SiteData } from './siteData.ts';
 import { tokenChip, type TokenLabels } from './tokenLabels.ts';
 
+interface AsideSources {
+  labels: TokenLabels;
+  texts: FeatureTexts;
+  data: SiteData;
+}
+
 /** The column of histograms, logits, neurons and related features. */
-export function featureAside(page: FeaturePage, labels: TokenLabels, data: SiteData): HTMLElement {
+export function featureAside(page: FeaturePage, sources: AsideSources): HTMLElement {
   const { logits } = page;
-  const related: Related = { of: page.feature, labels, data };
+  const { labels } = sources;
   return el(
     'aside',
     { 'aria-label': 'Statistics of the feature' },
     page.count > 0 && histogram({ title: 'Activations', noun: 'tokens', counts: page.histogram, low: 0, high: page.maxActivation, note: `density ${formatDensity(page.density)}` }),
     histogram({ title: 'Logit weights', noun: 'vocabulary entries', ...logits.histogram, className: (middle) => (middle < 0 ? 'bar negative' : 'bar positive') }),
     el('div', { class: 'logits' }, logitList('Raised most', 'positive', logits.top, labels), logitList('Lowered most', 'negative', logits.bottom, labels)),
-    relatedFeatures('Nearest by decoder cosine', page.nearest.map(({ feature, cosine }) => ({ feature, value: cosine })), related),
-    relatedFeatures('Correlated features', page.correlatedFeatures.map(({ feature, pearson }) => ({ feature, value: pearson })), related),
+    relatedFeatures('Nearest by decoder cosine', page.nearest.map(({ feature, cosine }) => ({ feature, value: cosine })), page.feature, sources),
+    relatedFeatures('Correlated features', page.correlatedFeatures.map(({ feature, pearson }) => ({ feature, value: pearson })), page.feature, sources),
     el('div', { class: 'logits' }, neuronAlignment(page.neurons), correlatedNeurons(page.correlatedNeurons)),
   );
 }
@@ -61,13 +69,7 @@ function weightList(title: string, kind: string, rows: readonly Row[], explanati
   );
 }
 
-interface Related {
-  of: number;
-  labels: TokenLabels;
-  data: SiteData;
-}
-
-function relatedFeatures(title: string, features: readonly { feature: number; value: number }[], { of, labels, data }: Related): HTMLElement | undefined {
+function relatedFeatures(title: string, features: readonly { feature: number; value: number }[], of: number, { labels, texts, data }: AsideSources): HTMLElement | undefined {
   if (features.length === 0) return undefined;
   const rows = features.map(({ feature, value }) => {
     const about = el('span', { class: 'about' });
@@ -75,12 +77,9 @@ function relatedFeatures(title: string, features: readonly { feature: number; va
     return { feature, about, row: { share: Math.max(value, 0), content: [el('a', { href: featureHref(feature) }, feature), about, compare], value: value.toFixed(2) } };
   });
   // The index is large and only adds a hint here, so the page does not wait for it.
-  data.index().then(
+  data.probeIndex().then(
     (index) => {
-      for (const { feature, about } of rows) {
-        const token = index.topToken[feature] ?? -1;
-        if (token >= 0) about.append(tokenChip(token, labels), ` ${index.topLang[feature] ?? ''}`);
-      }
+      for (const { feature, about } of rows) append(about, featureHint(feature, { index, labels, texts }));
     },
     () => undefined,
   );

@@ -1,9 +1,9 @@
 // A list of features with their activations: each a button that colours the text by it, its number a link to its page.
 import type { IndexTable } from './packedColumns.ts';
 import { el } from './dom.ts';
+import { featureHint, type HintSources } from './featureHint.ts';
 import { formatNumber } from './format.ts';
 import { featureHref } from './router.ts';
-import { tokenChip, type TokenLabels } from './tokenLabels.ts';
 
 export interface FiringFeature {
   feature: number;
@@ -16,8 +16,7 @@ export interface FeatureList {
 }
 
 export interface FeatureListOptions {
-  index: IndexTable;
-  labels: TokenLabels;
+  sources: HintSources;
   /** Rows shown at most. */
   limit: number;
   /** Said where nothing fires. */
@@ -26,7 +25,7 @@ export interface FeatureListOptions {
 }
 
 /** An empty list. */
-export function featureList({ index, labels, limit, none, onChoose }: FeatureListOptions): FeatureList {
+export function featureList({ sources, limit, none, onChoose }: FeatureListOptions): FeatureList {
   const title = el('h2', {});
   const list = el('ol', { class: 'weights firing' });
   const more = el('p', { class: 'hint' });
@@ -42,12 +41,10 @@ export function featureList({ index, labels, limit, none, onChoose }: FeatureLis
   }
 
   function row({ feature, value }: FiringFeature, pressed: boolean): HTMLElement {
-    const token = index.topToken[feature] ?? -1;
-    const about = [token >= 0 && tokenChip(token, labels), index.topLang[feature]];
     return el(
       'li',
-      { '--share': shareOf(index, feature, value) },
-      el('button', { type: 'button', class: 'quiet choose', 'aria-pressed': String(pressed), 'aria-label': `Colour by feature ${feature}`, onclick: () => onChoose(feature) }, el('span', { class: 'about' }, ...about)),
+      { '--share': shareOf(sources.index, feature, value) },
+      el('button', { type: 'button', class: 'quiet choose', 'data-feature': feature, 'aria-pressed': String(pressed), onclick: () => onChoose(feature) }, el('span', { class: 'visually-hidden' }, `Colour by feature ${feature} `), el('span', { class: 'about' }, ...featureHint(feature, sources))),
       el('a', { href: featureHref(feature), title: `Feature ${feature}` }, `#${feature}`),
       el('span', { class: 'value' }, formatNumber(value)),
     );

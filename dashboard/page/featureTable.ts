@@ -146,15 +146,14 @@ export function featureTable({ index, labels, texts, densityFloor, onSort }: Fea
     );
   }
 
-  /** What is known of a feature in words, beside its top token: the reader's own comment before an automatic label. */
   function about(feature: number): Child {
-    const text = visibleText(texts.note(feature)?.comment || texts.label(feature));
+    const text = texts.about(feature);
     return text !== '' && el('span', { class: 'about', title: text }, ` ${text}`);
   }
 
   function probe(feature: number): Child {
     const name = visibleText(texts.probe(index, feature));
-    return name === '' ? '–' : el('span', {}, name, ' ', el('span', { class: 'note' }, `F1 ${(index.probeF1?.[feature] ?? 0).toFixed(2)}`));
+    return name === '' ? '–' : el('span', {}, name, ' ', index.probeF1 !== undefined && el('span', { class: 'note' }, `F1 ${(index.probeF1[feature] ?? 0).toFixed(2)}`));
   }
 
   /** Where a feature has fewer examples than the others, its purity says how few. */

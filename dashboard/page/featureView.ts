@@ -1,18 +1,19 @@
 // A feature's page: header, examples from the strongest to the weakest, and beside them the histograms, logits and
 // neighbours. Previous and next follow the list the reader came from.
-import type { FeatureLabels, FeaturePage, ProbesPage } from '../../schemas/dashboard.ts';
+import type { FeaturePage } from '../../schemas/dashboard.ts';
 import type { PageContext, View } from './context.ts';
 import { el, type Child } from './dom.ts';
 import { exampleLegend, exampleList, type ExampleList } from './exampleList.ts';
 import { featureAside } from './featureAside.ts';
+import { firingFacts, wordsAbout } from './featureFacts.ts';
 import { liveness } from './featureQuery.ts';
-import { formatCount, formatDensity, formatNumber, formatQuantity, formatShare, formatSigned } from './format.ts';
-import { noteEditor, openNotes } from './notesTools.ts';
+import { FeatureTexts } from './featureTexts.ts';
+import { formatCount, formatNumber, formatQuantity, formatShare, formatSigned } from './format.ts';
+import { noteEditor } from './notesTools.ts';
 import { compareHref, featureHref } from './router.ts';
 import { fact } from './runStrip.ts';
 import { requireFeature } from './siteData.ts';
 import { TokenLabels } from './tokenLabels.ts';
-import { visibleText } from './tokens.ts';
 import { attachTokenInspection, scaleOf } from './tokenText.ts';
 
 /** Renders one feature. */
@@ -20,7 +21,7 @@ export async function featureView(context: PageContext, feature: number): Promis
   const { data, memory } = context;
   const [run, vocabulary] = await Promise.all([data.run(), data.vocabulary()]);
   requireFeature(feature, run.features);
-  const [page, probes, automatic, notes] = await Promise.all([data.feature(feature), data.probes(), data.labels(), openNotes(data)]);
+  const [page, texts] = await Promise.all([data.feature(feature), FeatureTexts.open(data)]);
   const labels = new TokenLabels(vocabulary);
   memory.lastFeature = feature;
 
@@ -29,9 +30,9 @@ export async function featureView(context: PageContext, feature: number): Promis
   const element = el(
     'div',
     { class: 'feature-view' },
-    header(page, steps, memory.indexHref, [wordsAbout(page, automatic, probes), notes !== undefined && noteEditor(notes, feature)]),
+    header(page, steps, memory.indexHref, [wordsAbout(feature, texts), texts.notes !== undefined && noteEditor(texts.notes, feature)]),
     page.count === 0 ? el('p', { class: 'notice' }, `Dead: this feature did not fire on any of the ${formatCount(run.tokens)} held-out tokens, so it has no examples.`) : examples(page, labels, lists),
-    featureAside(page, labels, data),
+    featureAside(page, { labels, texts, data }),
   );
   attachTokenInspection(element, labels);
   document.addEventListener('keydown', (event) => leaf(event, steps), { signal: context.signal });
@@ -86,9 +87,7 @@ function header(page: FeaturePage, { previous, next, place }: Steps, indexHref: 
     el(
       'dl',
       { class: 'facts' },
-      fact('Density', formatDensity(page.density)),
-      fact('Fired on', formatQuantity(page.count, 'token')),
-      fact('Max activation', formatNumber(page.maxActivation)),
+      ...firingFacts(page),
       fact('Mean when firing', formatNumber(page.meanActivation)),
       page.count > 0 && fact('Effect when firing', effectInWords(page.ablation)),
     ),
@@ -99,31 +98,6 @@ function header(page: FeaturePage, { previous, next, place }: Steps, indexHref: 
 /** Mean change of log p(next token) by the feature, and how often it was for the better. */
 function effectInWords({ mean, meanMagnitude, helped }: FeaturePage['ablation']): HTMLElement {
   return el('span', { title: `mean magnitude ${formatNumber(meanMagnitude)} nats` }, `${formatSigned(mean)} nats, helped ${formatShare(helped)}`);
-}
-
-/** The automatic label with its scores, and the probes that this feature answers best. */
-function wordsAbout({ feature }: FeaturePage, automatic: FeatureLabels | undefined, probes: ProbesPage): HTMLElement | undefined {
-  const label = automatic?.labels.find((candidate) => candidate.feature === feature);
-  const answers = probes.flatMap(({ name, enough, answers: candidates }) => {
-    const rank = candidates.findIndex((candidate) => candidate.feature === feature);
-    const answer = candidates[rank];
-    return answer === undefined ? [] : [{ name, enough, rank, answer }];
-  });
-  if (label === undefined && answers.length === 0) return undefined;
-  const score = (name: string, value: number | null): string => (value === null ? '' : `, ${name} ${value.toFixed(2)}`);
-  return el(
-    'div',
-    { class: 'words' },
-    label !== undefined && el('p', {}, visibleText(label.text), ' ', el('span', { class: 'hint' }, `by ${visibleText(automatic?.model ?? '')}${score('Spearman', label.spearman)}${score('detection', label.detection)}`)),
-    answers.length > 0 &&
-      el(
-        'ul',
-        { 'aria-label': 'Probes it answers' },
-        ...answers.map(({ name, enough, rank, answer }) =>
-          el('li', {}, el('a', { href: '#/probes' }, visibleText(name)), ` ${rank === 0 ? 'best' : `${rank + 1}.`} · F1 ${answer.f1.toFixed(2)} · top 20 ${formatShare(answer.precisionTop20)}`, !enough && ' · too little support'),
-        ),
-      ),
-  );
 }
 
 function compareForm(feature: number): HTMLElement {

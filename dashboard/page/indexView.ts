@@ -7,8 +7,8 @@ import { defaultFilter, filterFromParameters, indexHref, liveness, namedFeature,
 import { columns, featureTable } from './featureTable.ts';
 import { FeatureTexts } from './featureTexts.ts';
 import { formatCount, formatQuantity } from './format.ts';
-import { notesTools, openNotes } from './notesTools.ts';
-import type { IndexTable } from './packedColumns.ts';
+import { notesTools } from './notesTools.ts';
+import { lateColumns, type IndexTable } from './packedColumns.ts';
 import { featureHref } from './router.ts';
 import { runStrip } from './runStrip.ts';
 import { TokenLabels } from './tokenLabels.ts';
@@ -19,16 +19,9 @@ const searchDelayMs = 60;
 export async function indexView(context: PageContext, parameters: URLSearchParams): Promise<View> {
   let filter = filterFromParameters(parameters);
   const { data } = context;
-  const [index, vocabulary, strip, probes, automatic, notes] = await Promise.all([
-    needsLateColumns(filter) ? data.lateIndex() : data.index(),
-    data.vocabulary(),
-    runStrip(data),
-    data.probes(),
-    data.labels(),
-    openNotes(data),
-  ]);
+  const [index, vocabulary, strip, texts] = await Promise.all([needsLateColumns(filter) ? data.lateIndex() : data.index(), data.vocabulary(), runStrip(data), FeatureTexts.open(data)]);
   const labels = new TokenLabels(vocabulary);
-  const texts = new FeatureTexts(probes, automatic, notes);
+  const { notes } = texts;
 
   const brush = densityBrush(index.density, { low: filter.densityLow, high: filter.densityHigh }, (range) => apply({ densityLow: range.low, densityHigh: range.high }));
   const table = featureTable({ index, labels, texts, densityFloor: brush.floor, onSort: (key) => apply(nextSort(filter, key)) });
@@ -53,7 +46,7 @@ export async function indexView(context: PageContext, parameters: URLSearchParam
   function apply(change: Partial<FeatureFilter>): void {
     filter = { ...filter, ...change };
     history.replaceState(null, '', indexHref(filter));
-    if (needsLateColumns(filter) && index.probe === undefined) void data.lateIndex().then(refresh, fail);
+    if (needsLateColumns(filter) && lateColumns.some((name) => index[name] === undefined)) void data.lateIndex().then(refresh, fail);
     else refresh();
   }
 

@@ -19,7 +19,7 @@ import { hideTooltip, installTooltip } from './tooltip.ts';
 const loadingDelayMs = 150;
 
 const data = new SiteData();
-const memory: PageMemory = { indexHref: '#/' };
+const memory: PageMemory = { indexHref: '#/', textsHref: '#/texts' };
 const main = el('main', { id: 'main', tabindex: -1 });
 const links = {
   index: el('a', { href: '#/' }, 'Features'),
@@ -94,6 +94,7 @@ function errorView(title: string, message: string, remedy: string): View {
 
 function markCurrent(route: Route): void {
   links.index.href = memory.indexHref;
+  links.texts.href = memory.textsHref;
   for (const [name, link] of Object.entries(links)) {
     if (name === route.name) link.setAttribute('aria-current', 'page');
     else link.removeAttribute('aria-current');

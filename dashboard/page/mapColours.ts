@@ -9,6 +9,8 @@ export type MapIndex = IndexTable & Record<LateColumn, ArrayLike<number>>;
 
 export interface Coloured {
   of(point: number): string;
+  /** Whether a point is one of the many that have no colour of their own: the others lie above it. */
+  isGrey(point: number): boolean;
   legend: readonly { name: string; fill: string }[];
 }
 
@@ -42,7 +44,7 @@ function byNumber(points: number, valueOf: (point: number) => number, dark: bool
   const share = (value: number): number => (high > low ? (value - low) / (high - low) : 1);
   const fill = (part: number): string => `hsl(${250 - 225 * part} ${40 + 45 * part}% ${dark ? 42 + 24 * part : 62 - 14 * part}%)`;
   const decades = Array.from({ length: Math.max(Math.floor(high) - Math.ceil(low) + 1, 0) }, (_, step) => Math.ceil(low) + step);
-  return { of: (point) => fill(share(values[point] ?? low)), legend: decades.map((decade) => ({ name: `density 1e${decade}`, fill: fill(share(decade)) })) };
+  return { of: (point) => fill(share(values[point] ?? low)), isGrey: () => false, legend: decades.map((decade) => ({ name: `density 1e${decade}`, fill: fill(share(decade)) })) };
 }
 
 /** The most frequent names in colours of their own, the others and '' in grey. */
@@ -50,10 +52,10 @@ function byName(points: number, nameOf: (point: number) => string, dark: boolean
   const counts = new Map<string, number>();
   for (let point = 0; point < points; point++) counts.set(nameOf(point), (counts.get(nameOf(point)) ?? 0) + 1);
   const named = [...counts].filter(([name]) => name !== '').sort(([a, one], [b, other]) => other - one || (a < b ? -1 : 1));
-  const grey = dark ? 'hsl(215 8% 42%)' : 'hsl(215 8% 72%)';
+  const grey = dark ? 'hsl(215 8% 50%)' : 'hsl(215 8% 60%)';
   const fills = new Map(named.slice(0, hues.length).map(([name], rank) => [name, `hsl(${hues[rank]} 62% ${dark ? 62 : 44}%)`]));
   const rest = points - [...fills.keys()].reduce((sum, name) => sum + (counts.get(name) ?? 0), 0);
   const legend = [...fills].map(([name, fill]) => ({ name: `${name} (${formatCount(counts.get(name) ?? 0)})`, fill }));
   if (rest > 0) legend.push({ name: `${named.length > hues.length ? 'others' : none} (${formatCount(rest)})`, fill: grey });
-  return { of: (point) => fills.get(nameOf(point)) ?? grey, legend };
+  return { of: (point) => fills.get(nameOf(point)) ?? grey, isGrey: (point) => !fills.has(nameOf(point)), legend };
 }

@@ -1,5 +1,5 @@
 // A scatter plot of tens of thousands of points on a canvas, with zoom, pan, a point under the pointer, and the same by
-// keyboard: arrow keys go to the next point in a direction.
+// keyboard (arrow keys go to the next point in a direction) and by fingers (two of them zoom).
 
 import { remPx } from './curves.ts';
 
@@ -12,6 +12,8 @@ export interface MapPlotOptions {
   points: Points;
   /** Colour of each point as the canvas understands it; called for each drawing, since themes change. */
   colourOf(point: number): string;
+  /** Points below the others. */
+  isBelow(point: number): boolean;
   /** Ring around the current point. */
   ringColour(): string;
   /** The point under the pointer or chosen by keyboard; undefined for none. `box` is where it is in the viewport. */
@@ -33,6 +35,10 @@ export class MapPlot {
   /** The place of the map in the middle of the canvas, 0 to 1. */
   #centre = { x: 0.5, y: 0.5 };
   #current: number | undefined;
+  /** Fingers, or the pressed pointer, on the canvas: where each was last, in CSS pixels. */
+  readonly #fingers = new Map<number, { x: number; y: number }>();
+  /** Whether this press is no click any more. */
+  #moved = false;
   #frame = 0;
 
   constructor(canvas: HTMLCanvasElement, options: MapPlotOptions) {
@@ -41,16 +47,16 @@ export class MapPlot {
     this.#bounds = boundsOf(options.points);
     canvas.addEventListener('wheel', (event) => this.#onWheel(event), { passive: false });
     canvas.addEventListener('pointerdown', (event) => this.#onPress(event));
-    canvas.addEventListener('pointermove', (event) => {
-      if (event.buttons === 0) this.choose(this.#pointAt(event.offsetX, event.offsetY));
-    });
+    canvas.addEventListener('pointermove', (event) => this.#onMove(event));
+    canvas.addEventListener('pointerup', (event) => this.#onRelease(event));
+    canvas.addEventListener('pointercancel', (event) => this.#onRelease(event));
     canvas.addEventListener('pointerleave', () => this.choose(undefined));
     canvas.addEventListener('keydown', (event) => this.#onKey(event));
   }
 
   /** Zooms in (+1) or out (−1) around the middle of the canvas. */
   zoom(direction: 1 | -1): void {
-    this.#zoomAt(direction, this.canvas.clientWidth / 2, this.canvas.clientHeight / 2);
+    this.#zoomAt(zoomStep ** direction, this.canvas.clientWidth / 2, this.canvas.clientHeight / 2);
   }
 
   /** Shows the whole map. */
@@ -84,13 +90,16 @@ export class MapPlot {
     context.scale(ratio, ratio);
     const radius = this.#radiusPx();
     context.globalAlpha = 0.8;
-    for (let point = 0; point < this.#options.points.x.length; point++) {
-      const [x, y] = this.#place(point);
-      if (x < -radius || y < -radius || x > canvas.clientWidth + radius || y > canvas.clientHeight + radius) continue;
-      context.fillStyle = this.#options.colourOf(point);
-      context.beginPath();
-      context.arc(x, y, radius, 0, 2 * Math.PI);
-      context.fill();
+    for (const below of [true, false]) {
+      for (let point = 0; point < this.#options.points.x.length; point++) {
+        if (this.#options.isBelow(point) !== below) continue;
+        const [x, y] = this.#place(point);
+        if (x < -radius || y < -radius || x > canvas.clientWidth + radius || y > canvas.clientHeight + radius) continue;
+        context.fillStyle = this.#options.colourOf(point);
+        context.beginPath();
+        context.arc(x, y, radius, 0, 2 * Math.PI);
+        context.fill();
+      }
     }
     if (this.#current === undefined) return;
     const [x, y] = this.#place(this.#current);
@@ -144,13 +153,13 @@ export class MapPlot {
 
   #onWheel(event: WheelEvent): void {
     event.preventDefault();
-    this.#zoomAt(event.deltaY < 0 ? 1 : -1, event.offsetX, event.offsetY);
+    this.#zoomAt(event.deltaY < 0 ? zoomStep : 1 / zoomStep, event.offsetX, event.offsetY);
   }
 
   /** The place under (x, y) stays where it is. */
-  #zoomAt(direction: 1 | -1, x: number, y: number): void {
+  #zoomAt(factor: number, x: number, y: number): void {
     const before = this.#scalePx();
-    this.#zoom = Math.min(Math.max(this.#zoom * zoomStep ** direction, 1), greatestZoom);
+    this.#zoom = Math.min(Math.max(this.#zoom * factor, 1), greatestZoom);
     const after = this.#scalePx();
     this.#centre.x += (x - this.canvas.clientWidth / 2) * (1 / before - 1 / after);
     this.#centre.y += (y - this.canvas.clientHeight / 2) * (1 / before - 1 / after);
@@ -158,24 +167,39 @@ export class MapPlot {
   }
 
   #onPress(event: PointerEvent): void {
-    const start = { x: event.offsetX, y: event.offsetY, centre: { ...this.#centre } };
-    let moved = false;
+    if (event.button !== 0) return;
+    this.#fingers.set(event.pointerId, { x: event.offsetX, y: event.offsetY });
+    this.#moved = this.#fingers.size > 1;
     this.canvas.setPointerCapture(event.pointerId);
-    const move = ({ offsetX, offsetY }: PointerEvent): void => {
-      moved ||= Math.hypot(offsetX - start.x, offsetY - start.y) > clickSlackPx;
-      if (!moved) return;
-      const scale = this.#scalePx();
-      this.#centre = { x: start.centre.x - (offsetX - start.x) / scale, y: start.centre.y - (offsetY - start.y) / scale };
-      this.choose(undefined);
-      this.draw();
-    };
-    const end = (): void => {
-      this.canvas.removeEventListener('pointermove', move);
-      const point = moved ? undefined : this.#pointAt(start.x, start.y);
-      if (point !== undefined) this.#options.onOpen(point);
-    };
-    this.canvas.addEventListener('pointermove', move);
-    this.canvas.addEventListener('pointerup', end, { once: true });
+  }
+
+  /** One finger, or the pressed pointer, moves the map; two move it and zoom by how far they are apart. */
+  #onMove(event: PointerEvent): void {
+    const at = { x: event.offsetX, y: event.offsetY };
+    const before = this.#fingers.get(event.pointerId);
+    if (before === undefined) {
+      if (event.buttons === 0) this.choose(this.#pointAt(at.x, at.y));
+      return;
+    }
+    if (!this.#moved && Math.hypot(at.x - before.x, at.y - before.y) <= clickSlackPx) return;
+    this.#moved = true;
+    const from = spanOf([...this.#fingers.values()]);
+    this.#fingers.set(event.pointerId, at);
+    const to = spanOf([...this.#fingers.values()]);
+    const scale = this.#scalePx();
+    this.#centre = { x: this.#centre.x - (to.x - from.x) / scale, y: this.#centre.y - (to.y - from.y) / scale };
+    this.choose(undefined);
+    if (from.apart > 0) this.#zoomAt(to.apart / from.apart, to.x, to.y);
+    else this.draw();
+  }
+
+  #onRelease(event: PointerEvent): void {
+    const last = this.#fingers.size === 1;
+    const place = this.#fingers.get(event.pointerId);
+    this.#fingers.delete(event.pointerId);
+    if (place === undefined || !last || this.#moved || event.type === 'pointercancel') return;
+    const point = this.#pointAt(place.x, place.y);
+    if (point !== undefined) this.#options.onOpen(point);
   }
 
   #onKey(event: KeyboardEvent): void {
@@ -219,6 +243,13 @@ export class MapPlot {
     this.#centre = { x: this.#centre.x + (x - this.canvas.clientWidth / 2) / scale, y: this.#centre.y + (y - this.canvas.clientHeight / 2) / scale };
     this.draw();
   }
+}
+
+/** The middle of one finger or two, and how far they are apart. A third is as if it were not there. */
+function spanOf([one, other]: readonly { x: number; y: number }[]): { x: number; y: number; apart: number } {
+  if (one === undefined) return { x: 0, y: 0, apart: 0 };
+  if (other === undefined) return { ...one, apart: 0 };
+  return { x: (one.x + other.x) / 2, y: (one.y + other.y) / 2, apart: Math.hypot(one.x - other.x, one.y - other.y) };
 }
 
 /** The square around all points. */

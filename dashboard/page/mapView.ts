@@ -4,11 +4,11 @@ import type { FeatureMap } from '../../schemas/dashboard.ts';
 import type { PageContext, View } from './context.ts';
 import { colour } from './curves.ts';
 import { el } from './dom.ts';
+import { featureHint, type HintSources } from './featureHint.ts';
 import { FeatureTexts } from './featureTexts.ts';
 import { formatCount, formatDensity, formatQuantity } from './format.ts';
 import { colourings, type Coloured, type MapIndex } from './mapColours.ts';
 import { MapPlot } from './mapPlot.ts';
-import { openNotes } from './notesTools.ts';
 import { featureHref } from './router.ts';
 import { isDark, onThemeChange } from './theme.ts';
 import { tokenChip, TokenLabels } from './tokenLabels.ts';
@@ -20,17 +20,17 @@ const clusterNames = 8;
 
 /** Renders data/map.json. */
 export async function mapView({ data, signal, memory }: PageContext): Promise<View> {
-  const [map, index, vocabulary, probes, automatic, notes] = await Promise.all([data.map(), data.lateIndex(), data.vocabulary(), data.probes(), data.labels(), openNotes(data)]);
+  const [map, index, vocabulary, texts] = await Promise.all([data.map(), data.lateIndex(), data.vocabulary(), FeatureTexts.open(data)]);
   const labels = new TokenLabels(vocabulary);
-  const texts = new FeatureTexts(probes, automatic, notes);
-  const choices = colourings({ map, index, probes });
+  const choices = colourings({ map, index, probes: texts.probes });
   let coloured: Coloured = choices[0]!.colour(isDark());
 
   const canvas = el('canvas', { class: 'map', tabindex: 0, role: 'application', 'aria-label': 'Map of features: arrow keys go from feature to feature, Enter opens one, plus and minus zoom, 0 shows all', 'aria-describedby': 'map-point' });
-  const said = el('p', { id: 'map-point', class: 'hint', role: 'status' }, 'Hover over a point, or use the arrow keys.');
+  const said = el('p', { id: 'map-point', class: 'hint', role: 'status' }, matchMedia('(hover: none)').matches ? 'Pinch to zoom, tap a point to open it.' : 'Hover over a point, or use the arrow keys.');
   const plot = new MapPlot(canvas, {
     points: map,
     colourOf: (point) => coloured.of(point),
+    isBelow: (point) => coloured.isGrey(point),
     ringColour: () => colour(canvas, '--ink'),
     onPoint: (point, box) => {
       const feature = point === undefined ? undefined : map.features[point];
@@ -51,10 +51,12 @@ export async function mapView({ data, signal, memory }: PageContext): Promise<Vi
     { class: 'map-view' },
     el('h1', { tabindex: -1 }, 'Map of features'),
     el('p', { class: 'lead' }, `Decoder directions of ${coverage(map, index)} in two dimensions (UMAP, cosine): what lies together points the same way.`),
-    el('div', { class: 'toolbar' }, el('label', { for: 'map-colour' }, 'Colour by'), choice, button('+', 'Zoom in', () => plot.zoom(1)), button('−', 'Zoom out', () => plot.zoom(-1)), button('Whole map', 'Whole map', () => plot.reset()), said),
+    el('div', { class: 'toolbar' }, el('label', { for: 'map-colour' }, 'Colour by'), choice, el('div', { class: 'map-zoom' }, button('+', 'Zoom in', () => plot.zoom(1)), button('−', 'Zoom out', () => plot.zoom(-1)), button('Whole map', 'Whole map', () => plot.reset()))),
     canvas,
+    // below the map, which must not move when this gets another line
+    said,
     legend,
-    clusterList(map, index, labels, texts),
+    clusterList(map, { index, labels, texts }),
   );
   const observer = new ResizeObserver(() => plot.draw());
   observer.observe(canvas);
@@ -84,18 +86,15 @@ function coverage({ features }: FeatureMap, { features: all, density }: MapIndex
 }
 
 /** The clusters, largest first, each with its densest features. */
-function clusterList(map: FeatureMap, index: MapIndex, labels: TokenLabels, texts: FeatureTexts): HTMLElement {
+function clusterList(map: FeatureMap, sources: HintSources): HTMLElement {
+  const { density } = sources.index;
   const clusters = new Map<number, number[]>();
   map.features.forEach((feature, point) => {
     const cluster = map.cluster[point] ?? -1;
     if (cluster >= 0) clusters.set(cluster, [...(clusters.get(cluster) ?? []), feature]);
   });
   const ordered = [...clusters.entries()].sort(([a, one], [b, other]) => other.length - one.length || a - b);
-  const name = (feature: number): Node => {
-    const token = index.topToken[feature] ?? -1;
-    const word = visibleText(texts.label(feature) || texts.probe(index, feature));
-    return el('li', {}, el('a', { href: featureHref(feature) }, feature), ' ', token >= 0 && tokenChip(token, labels), word !== '' && ` ${word}`);
-  };
+  const name = (feature: number): Node => el('li', {}, el('a', { href: featureHref(feature) }, feature), ...featureHint(feature, sources));
   return el(
     'section',
     {},
@@ -105,7 +104,7 @@ function clusterList(map: FeatureMap, index: MapIndex, labels: TokenLabels, text
       'ol',
       { class: 'clusters' },
       ...ordered.map(([cluster, features]) => {
-        const densest = [...features].sort((a, b) => (index.density[b] ?? 0) - (index.density[a] ?? 0) || a - b).slice(0, clusterNames);
+        const densest = [...features].sort((a, b) => (density[b] ?? 0) - (density[a] ?? 0) || a - b).slice(0, clusterNames);
         return el('li', {}, el('b', {}, `Cluster ${cluster + 1}`), ' ', el('span', { class: 'hint' }, formatQuantity(features.length, 'feature')), el('ul', {}, ...densest.map(name)));
       }),
     ),

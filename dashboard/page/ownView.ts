@@ -4,6 +4,7 @@ import { isKept, modelFilesOf } from '../own/modelCache.ts';
 import { backends, type BackendChoice, type Ready, type TextRead } from '../own/protocol.ts';
 import type { PageContext, View } from './context.ts';
 import { el } from './dom.ts';
+import { FeatureTexts } from './featureTexts.ts';
 import { formatNumber, formatQuantity } from './format.ts';
 import { nextTokenPanel } from './nextTokens.ts';
 import { modelUrl, OwnModel } from './ownModel.ts';
@@ -19,7 +20,7 @@ const backendNames: Record<BackendChoice, string> = { auto: 'Fastest', webgpu: '
 
 /** Renders the page for the reader's own text. */
 export async function ownView({ data, signal }: PageContext, parameters: URLSearchParams): Promise<View> {
-  const [config, index, vocabulary] = await Promise.all([data.model(), data.index(), data.vocabulary()]);
+  const [config, index, vocabulary, texts] = await Promise.all([data.model(), data.probeIndex(), data.vocabulary(), FeatureTexts.open(data)]);
   const labels = new TokenLabels(vocabulary);
   const { files, bytes } = modelFilesOf(config);
   let choice = choiceOf(parameters.get('backend'));
@@ -41,8 +42,7 @@ export async function ownView({ data, signal }: PageContext, parameters: URLSear
   const failure = el('div', { class: 'notice error', role: 'alert', hidden: true });
   const asked = parameters.get('feature');
   const shown = reading({
-    index,
-    labels,
+    sources: { index, labels, texts },
     label: 'Your text as tokens',
     ...(asked !== null && /^\d+$/.test(asked) ? { feature: Number(asked) } : {}),
     onCursor: askNext,

@@ -1,9 +1,9 @@
 // A text with its activations: the tokens shaded by one feature, the strongest features at the cursor, those of the whole
 // text, and the choice of the feature. Shared by example texts and the reader's own.
-import type { IndexTable } from './packedColumns.ts';
-import { el } from './dom.ts';
+import { append, el } from './dom.ts';
+import { featureHint, type HintSources } from './featureHint.ts';
 import { featureList, shareOf, type FiringFeature } from './featureList.ts';
-import { tokenChip, type TokenLabels } from './tokenLabels.ts';
+import { tokenChip } from './tokenLabels.ts';
 import { tokenPane, type Stretch } from './tokenPane.ts';
 
 /** A text's tokens and for each the features that fired, strongest first. */
@@ -26,8 +26,7 @@ export interface Reading {
 }
 
 export interface ReadingOptions {
-  index: IndexTable;
-  labels: TokenLabels;
+  sources: HintSources;
   /** The feature to start with; default: the strongest of the text. */
   feature?: number;
   label: string;
@@ -40,15 +39,16 @@ const shownAtCursor = 12;
 const shownOfText = 8;
 
 /** An empty reading. */
-export function reading({ index, labels, feature: initial, label, onCursor, onFeature }: ReadingOptions): Reading {
+export function reading({ sources, feature: initial, label, onCursor, onFeature }: ReadingOptions): Reading {
+  const { index, labels } = sources;
   let text: ReadText = { tokens: [], features: [], values: [] };
   let feature = initial !== undefined && initial < index.features ? initial : undefined;
   let chosenByReader = feature !== undefined;
   let cursor = 0;
   let under: Stretch = { start: 0, end: 0 };
   const pane = tokenPane({ labels, label, onCursor: move });
-  const atCursor = featureList({ index, labels, limit: shownAtCursor, none: 'No feature fires here.', onChoose: choose });
-  const ofText = featureList({ index, labels, limit: shownOfText, none: 'No feature fires in this text.', onChoose: choose });
+  const atCursor = featureList({ sources, limit: shownAtCursor, none: 'No feature fires here.', onChoose: choose });
+  const ofText = featureList({ sources, limit: shownOfText, none: 'No feature fires in this text.', onChoose: choose });
   const number = el('input', { type: 'number', id: 'colour-feature', min: 0, max: index.features - 1, step: 1, inputmode: 'numeric', onchange: () => pick(number.valueAsNumber) });
   const about = el('span', { class: 'about' });
   const strongest = el('button', { type: 'button', class: 'quiet', onclick: () => chooseStrongest() }, 'Strongest');
@@ -104,13 +104,13 @@ export function reading({ index, labels, feature: initial, label, onCursor, onFe
   function paint(): void {
     pane.shade(text.tokens.map((_, position) => (feature === undefined ? 0 : shareOf(index, feature, valueAt(position, feature)))));
     number.value = feature === undefined ? '' : String(feature);
-    const token = feature === undefined ? -1 : (index.topToken[feature] ?? -1);
-    about.replaceChildren(...(token >= 0 ? [tokenChip(token, labels), ` ${index.topLang[feature!] ?? ''}`] : []));
-    const focused = lists.contains(document.activeElement) ? document.activeElement?.getAttribute('aria-label') : undefined;
+    about.replaceChildren();
+    if (feature !== undefined) append(about, featureHint(feature, sources));
+    const focused = lists.contains(document.activeElement) ? document.activeElement?.getAttribute('data-feature') : undefined;
     showAtCursor();
     ofText.show('In the whole text', strongestOf(text), feature);
     // the lists were drawn anew: the keyboard stays on the same feature
-    if (typeof focused === 'string') [...lists.querySelectorAll('button')].find((button) => button.getAttribute('aria-label') === focused)?.focus();
+    if (typeof focused === 'string') lists.querySelector<HTMLElement>(`button[data-feature="${focused}"]`)?.focus();
   }
 
   function showAtCursor(): void {

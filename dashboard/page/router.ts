@@ -7,7 +7,7 @@ export type Route =
   | { name: 'map' }
   | { name: 'probes' }
   | { name: 'run' }
-  | { name: 'texts'; text: number; parameters: URLSearchParams }
+  | { name: 'texts'; text: number | undefined; parameters: URLSearchParams }
   | { name: 'own'; parameters: URLSearchParams }
   | { name: 'unknown'; address: string };
 
@@ -27,7 +27,7 @@ export function parseRoute(hash: string): Route {
   if (compared !== null) return { name: 'compare', features: [Number(compared[1]), Number(compared[2])] };
   if (path === '/own') return { name: 'own', parameters: new URLSearchParams(parameters) };
   const text = /^\/texts(?:\/(\d{1,4}))?$/.exec(path);
-  if (text !== null) return { name: 'texts', text: Number(text[1] ?? 0), parameters: new URLSearchParams(parameters) };
+  if (text !== null) return { name: 'texts', text: text[1] === undefined ? undefined : Number(text[1]), parameters: new URLSearchParams(parameters) };
   const feature = /^\/feature\/(\d{1,9})$/.exec(path)?.[1];
   return feature === undefined ? { name: 'unknown', address: hash } : { name: 'feature', feature: Number(feature) };
 }

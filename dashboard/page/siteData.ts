@@ -34,7 +34,7 @@ export class SiteData {
   readonly #files = new Map<string, Promise<unknown>>();
   readonly #chunks = new Map<string, Promise<unknown>>();
   #index: Promise<IndexTable> | undefined;
-  #late: Promise<ArrayLike<number>[]> | undefined;
+  readonly #late = new Map<LateColumn, Promise<ArrayLike<number>>>();
 
   /** The columns that the table needs to be shown; {@link lateIndex} adds the others to the same object. */
   index(): Promise<IndexTable> {
@@ -44,13 +44,27 @@ export class SiteData {
   }
 
   /** The index with all of its columns. */
-  async lateIndex(): Promise<IndexTable & Record<LateColumn, ArrayLike<number>>> {
+  lateIndex(): Promise<IndexTable & Record<LateColumn, ArrayLike<number>>> {
+    return this.#indexWith(lateColumns);
+  }
+
+  /** The index with the one late column that lists of features need: a small one. */
+  probeIndex(): Promise<IndexTable> {
+    return this.#indexWith(['probe']);
+  }
+
+  async #indexWith<Name extends LateColumn>(names: readonly Name[]): Promise<IndexTable & Record<Name, ArrayLike<number>>> {
     const [index, header] = await Promise.all([this.index(), this.#header()]);
-    this.#late ??= Promise.all(lateColumns.map((name) => readColumn(header, name)));
-    this.#late.catch(() => (this.#late = undefined));
-    const columns = await this.#late;
-    const late = Object.fromEntries(lateColumns.map((name, position) => [name, columns[position]])) as Record<LateColumn, ArrayLike<number>>;
+    const columns = await Promise.all(names.map((name) => this.#lateColumn(header, name)));
+    const late = Object.fromEntries(names.map((name, position) => [name, columns[position]])) as Record<Name, ArrayLike<number>>;
     return Object.assign(index, late);
+  }
+
+  #lateColumn(header: PackedIndex, name: LateColumn): Promise<ArrayLike<number>> {
+    const pending = this.#late.get(name) ?? readColumn(header, name);
+    this.#late.set(name, pending);
+    pending.catch(() => this.#late.delete(name));
+    return pending;
   }
 
   async #readIndex(): Promise<IndexTable> {
@@ -73,20 +87,20 @@ export class SiteData {
   }
 
   /** The answers to the probes; none where the run has no probes. */
-  async probes(): Promise<ProbesPage> {
-    return ((await this.#optional('data/probes.json')) as ProbesPage | undefined) ?? [];
+  probes(): Promise<ProbesPage> {
+    return this.#once('data/probes.json') as Promise<ProbesPage>;
   }
 
   map(): Promise<FeatureMap> {
     return this.#once('data/map.json') as Promise<FeatureMap>;
   }
 
-  /** Automatic interpretations, if `saeflow label` made some. */
-  labels(): Promise<FeatureLabels | undefined> {
-    return this.#optional('data/labels.json') as Promise<FeatureLabels | undefined>;
+  /** Automatic interpretations; none before `saeflow label` makes some, and in sites of before there was a file to say so. */
+  async labels(): Promise<FeatureLabels> {
+    return ((await this.#optional('data/labels.json')) as FeatureLabels | undefined) ?? { model: '', labels: [] };
   }
 
-  /** What the run took, if the site was published with its report. */
+  /** What the run took; publishing a run adds it to the site. */
   report(): Promise<Report | undefined> {
     return this.#optional('report.json') as Promise<Report | undefined>;
   }
@@ -119,7 +133,7 @@ export class SiteData {
     return page;
   }
 
-  /** A file that a site may do without. */
+  /** A file that an incomplete site can do without. */
   async #optional(file: string): Promise<unknown> {
     try {
       return await this.#once(file);

@@ -3,29 +3,34 @@
 import type { TextList } from '../../schemas/dashboard.ts';
 import type { PageContext, View } from './context.ts';
 import { el } from './dom.ts';
+import { FeatureTexts } from './featureTexts.ts';
 import { reading } from './reading.ts';
 import { textHref } from './router.ts';
 import { DataError } from './siteData.ts';
 import { TokenLabels } from './tokenLabels.ts';
 import { visiblePieces } from './tokens.ts';
 
-/** Renders one of the example texts, the others beside it. */
-export async function textsView({ data }: PageContext, text: number, parameters: URLSearchParams): Promise<View> {
-  const [list, index, vocabulary] = await Promise.all([data.texts(), data.index(), data.vocabulary()]);
+/** As corpora name it: en, eng, English, en-GB. */
+const english = /^en(g|glish)?($|[-_])/i;
+
+/** Renders one of the example texts, the others beside it; where none is asked for, one that most readers can read. */
+export async function textsView({ data, memory }: PageContext, asked: number | undefined, parameters: URLSearchParams): Promise<View> {
+  const [list, index, vocabulary, texts] = await Promise.all([data.texts(), data.probeIndex(), data.vocabulary(), FeatureTexts.open(data)]);
+  const text = asked ?? Math.max(0, list.findIndex(({ lang }) => english.test(lang)));
   const entry = list[text];
   if (entry === undefined) throw new DataError(`There is no example text ${text}: this run has texts 0 to ${list.length - 1}`, 'Choose one from the list of texts.', 'No such text');
   const page = await data.text(entry.file);
-  const asked = parameters.get('feature');
+  const colour = parameters.get('feature');
   const links: { link: HTMLAnchorElement; number: number }[] = [];
   const shown = reading({
-    index,
-    labels: new TokenLabels(vocabulary),
+    sources: { index, labels: new TokenLabels(vocabulary), texts },
     label: `Text ${text}, ${nameOf(entry)}`,
-    ...(asked !== null && /^\d+$/.test(asked) ? { feature: Number(asked) } : {}),
+    ...(colour !== null && /^\d+$/.test(colour) ? { feature: Number(colour) } : {}),
     onFeature: (feature, byReader) => {
       // the next text is coloured by the same feature, where the reader chose it
       for (const { link, number } of links) link.href = textHref(number, byReader ? feature : undefined);
-      history.replaceState(null, '', textHref(text, byReader ? feature : undefined));
+      memory.textsHref = textHref(text, byReader ? feature : undefined);
+      history.replaceState(null, '', memory.textsHref);
     },
   });
   const nav = el('nav', { class: 'text-list', 'aria-label': 'Example texts' }, el('ol', {}, ...list.map((one, number) => listItem(one, number, number === text, links))));

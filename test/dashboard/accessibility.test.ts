@@ -3,7 +3,7 @@ import { readFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import type { Page } from 'playwright-core';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { openFixtureSite, ready, type OpenSite } from './browser.ts';
+import { openFixtureSite, openTrainedSite, ready, type OpenSite, type ServedSite } from './browser.ts';
 import { deadFeature, hebrewFeature } from './fixtureSite.ts';
 
 interface AxeResults {
@@ -12,13 +12,20 @@ interface AxeResults {
 }
 
 const views = ['#/', '#/?dead=1&ultralow=1&sort=probe&dir=desc', '#/?q=nothing-like-this', '#/feature/0', `#/feature/${deadFeature}`, `#/feature/${hebrewFeature}`, '#/compare/0/2', '#/map', '#/probes', '#/run', '#/nonsense'];
+/** Those that show a model and what it makes of texts. */
+const modelViews = ['#/texts', '#/texts/2?feature=5', '#/own?backend=wasm', '#/own?backend=wasm&feature=5'];
 let site: OpenSite;
+let trained: ServedSite;
 let axe: string;
 beforeAll(async () => {
   site = await openFixtureSite();
+  trained = await openTrainedSite();
   axe = await readFile(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
 });
-afterAll(() => site.close());
+afterAll(async () => {
+  await site.close();
+  await trained.close();
+});
 
 /** By the debugger's own evaluation, which the page's content security policy does not bind. */
 async function violations(page: Page): Promise<string[]> {
@@ -36,6 +43,13 @@ const screens = [
 
 test.each(views.flatMap((hash) => screens.map((screen) => ({ hash, ...screen }))))('axe finds nothing on $hash, $colorScheme, $width pixels wide', async ({ hash, colorScheme, width }) => {
   const page = await site.open(hash, { colorScheme, viewport: { width, height: 800 } });
+  expect(await violations(page)).toEqual([]);
+  await page.context().close();
+});
+
+test.each(modelViews.flatMap((hash) => screens.map((screen) => ({ hash, ...screen }))))('axe finds nothing on $hash, $colorScheme, $width pixels wide', async ({ hash, colorScheme, width }) => {
+  const page = await trained.open(hash, { colorScheme, viewport: { width, height: 800 } });
+  if (hash.startsWith('#/own')) await page.locator('.next-tokens tbody tr').first().waitFor();
   expect(await violations(page)).toEqual([]);
   await page.context().close();
 });

@@ -45,6 +45,21 @@ describe('probes', () => {
   });
 });
 
+test('neighbours are named in words: a label, else the probe they answer', async () => {
+  const { pages, probes, index } = site.fixture;
+  const near = (of: number, feature: number) => pages[of]!.nearest.some((other) => other.feature === feature);
+  const probed = index.probe.findIndex((probe, feature) => probe >= 0 && feature > 0 && pages.some((page) => near(page.feature, feature)));
+  const beside = pages.findIndex((page) => near(page.feature, probed));
+  const inList = (feature: number) => page.locator('.weights.nearest >> nth=0 >> li', { has: page.locator(`a[href="#/feature/${feature}"]`) }).locator('.said').innerText();
+  await go(page, `#/feature/${beside}`);
+  expect(await inList(probed)).toBe(probes[index.probe[probed]!]!.name);
+  await go(page, `#/feature/${pages.findIndex((page) => near(page.feature, 7))}`);
+  expect(await inList(7)).toBe('words <i>in</i> italics & "quotes"');
+  await go(page, '#/compare/0/7');
+  expect(await page.locator('.side').first().locator('.words').innerText()).toContain('German prose, above all articles of law by a-language-model');
+  expect(await page.locator('.side').last().locator('.words').innerText()).toContain('words <i>in</i> italics');
+});
+
 describe('ablation effects', () => {
   test('predicted tokens are underlined blue or red by the sign of their effect, in words in the legend and the tooltip', async () => {
     await go(page, `#/feature/${germanFeature}`);

@@ -20,7 +20,7 @@ import { siteModel } from '../../schemas/dashboard.ts';
 import { setUpBrowser } from '../../setup/browser.ts';
 import { smallTokenizer } from '../data/tokenizerFixtures.ts';
 import { askWorker } from './ownWorker.ts';
-import { writeOwnSite } from './ownSite.ts';
+import { copySite, makeTrainedSite } from './trainedSite.ts';
 import { serveStrictly, type StrictServer } from './strictServer.ts';
 
 /** WebGL and WebGPU in software, where the machine has no GPU. */
@@ -55,7 +55,9 @@ let cleanUp: () => Promise<void>;
 beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), 'saeflow-own-'));
   const tiny = join(folder, 'tiny');
-  const { inputs } = await writeOwnSite(tiny);
+  const site = await makeTrainedSite();
+  const { inputs } = site;
+  await copySite(site, tiny);
   cleanUp = () => inputs.remove();
   browser = await chromium.launch({ executablePath: await setUpBrowser(), args: launchArguments });
   trained = await serve(tiny, createTokenizer(inputs.config.tokenize.vocabSize));

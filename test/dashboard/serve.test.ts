@@ -121,7 +121,8 @@ describe('out of a store', () => {
       const whole = Buffer.from(await store.get(`${sitePath}/data/index.json`));
       const part = await fetch(`${server.url}data/index.json`, { headers: { range: 'bytes=5-14' } });
       expect([part.status, await part.text()]).toEqual([206, whole.subarray(5, 15).toString()]);
-      for (const missing of ['data/labels.json', 'data/nothing.json', '..%2fspec.json', 'data/\u00fc']) expect((await fetch(server.url + missing)).status).toBe(404);
+      expect(await (await fetch(`${server.url}data/labels.json`)).json()).toEqual({ model: '', labels: [] });
+      for (const missing of ['data/nothing.json', '..%2fspec.json', 'data/\u00fc']) expect((await fetch(server.url + missing)).status).toBe(404);
       await addLabels(store, dashboardKey, { model: 'm', labels: [{ feature: 1, text: 'cats', spearman: null, detection: 1 }] });
       const labels = await fetch(`${server.url}data/labels.json`);
       expect(await labels.json()).toMatchObject({ labels: [{ text: 'cats' }] });

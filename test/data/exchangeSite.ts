@@ -2,7 +2,7 @@
 // labels, a published site. Its parts agree, and every file goes through the contract.
 import type { ArtifactStore } from '../../data/artifactStore.ts';
 import { reportPath } from '../../data/report.ts';
-import { featureChunk, featureIndex, featuresPerChunk, runPage, textList, textPage, vocabulary, type Example, type FeaturePage } from '../../schemas/dashboard.ts';
+import { featureChunk, featureIndex, featureLabels, featuresPerChunk, runPage, textList, textPage, vocabulary, type Example, type FeaturePage } from '../../schemas/dashboard.ts';
 import { report, type Report } from '../../schemas/report.ts';
 
 export const dashboardKey = 'd'.repeat(64);
@@ -61,6 +61,7 @@ export async function putSite(store: ArtifactStore): Promise<Report> {
       hook: 'blocks.1.mlp.hook_post', dIn: 64, features, tokens: 1_000, transformer: { valLoss: 4, unigramLoss: 6, parameters: 1_000 }, sae: metrics, resamplings: [], curves: { transformer: [], sae: [] },
       lineage: [{ stage: 'trainTransformer', key: 'a'.repeat(64), config: { seed: 1, architecture } }],
     }),
+    'labels.json': featureLabels.parse({ model: '', labels: [] }),
     'texts/index.json': textList.parse([{ file: '00000.json', title: 'text', lang: 'en', source: 'fixture', tokens: 60 }]),
     'texts/00000.json': textPage.parse({ tokens: Array.from({ length: 60 }, (_, place) => place % 3), features: Array.from({ length: 60 }, () => []), values: Array.from({ length: 60 }, () => []) }),
   };

@@ -16,7 +16,8 @@ import { loadBackend } from '../../workers/tensorflow.ts';
 import { writeTestCorpus } from '../../bench/corpus.ts';
 import { runStage } from '../../stages/inProcess.ts';
 
-const corpus = 'c'.repeat(64);
+/** Key of the corpus. */
+export const tinyCorpus = 'c'.repeat(64);
 
 export class TinyInputs {
   readonly config: PipelineConfig = resolveInput({ preset: 'tiny' });
@@ -35,9 +36,9 @@ export class TinyInputs {
     const inputs = new TinyInputs(await mkdtemp(join(tmpdir(), 'saeflow-tiny-')), { tokenize: '', trainTransformer: '', sampleActivations: '' });
     const { folder, store, keys, config } = inputs;
     await writeTestCorpus(join(folder, 'corpus.jsonl'));
-    await store.put(corpusPath(corpus), Buffer.from(JSON.stringify(await resolveCorpusFiles([join(folder, 'corpus.jsonl')], folder))));
+    await store.put(corpusPath(tinyCorpus), Buffer.from(JSON.stringify(await resolveCorpusFiles([join(folder, 'corpus.jsonl')], folder))));
     const make = async (spec: StageSpec) => (await runStage(store, spec)).artifact.key;
-    keys.tokenize = await make({ stage: 'tokenize', config: { corpus: config.corpus, tokenize: config.tokenize }, inputs: { corpus } });
+    keys.tokenize = await make({ stage: 'tokenize', config: { corpus: config.corpus, tokenize: config.tokenize }, inputs: { corpus: tinyCorpus } });
     keys.trainTransformer = await make(inputs.transformer({}));
     keys.sampleActivations = await make(inputs.activations());
     return inputs;
