@@ -18,8 +18,12 @@ import { SoakProbe, type SoakSample } from './soakProbe.ts';
 const usualVectors = 20_000_000;
 const positionsPerPrompt = 192;
 const d = 256;
-/** MB each kind of process may take, however long the run. */
-const budgetMegabytes: Record<string, number> = { 'compute process': 1_500, worker: 800, 'Temporal server': 600, command: 600 };
+/**
+ * MB each kind of process may take, however long the run: a third to two thirds above the peaks of runs of 1.5 and 4 million
+ * vectors (1,136, 506, 181 and 192 MB), which hardly differ. A run of a few hundred thousand takes more: the pages of
+ * features of an SAE that had too few steps to become sparse.
+ */
+const budgetMegabytes: Record<string, number> = { 'compute process': 1_500, worker: 700, 'Temporal server': 300, command: 300 };
 const sampleEveryMs = 1_000;
 
 export const soak: Bench = {
@@ -39,9 +43,9 @@ function configOf(vectors: number): PipelineInput & { preset: 'demo' } {
     transformer: { architecture: { dMlp: d }, training: { steps: 60, evaluateEverySteps: 30 } },
     activations: { prompts, positionsPerPrompt, promptsPerShard },
     saes: [{ features: 2 * d, l1Coefficient: 8e-3, normalizeActivations: 'unit-mean-square', batchSize: 4_096, mixShards: 20, resampling: { steps: steps > 800 ? [250, 500] : [], deadWindowSteps: 200, candidates: 32_768 }, segmentSteps: 500, checkpointEverySteps: 250 }],
-    // A page of features holds what they fired on: so much held-out text as the demo's, whatever the corpus, and few features
-    // at a time, for an SAE of few steps fires on half of it.
-    dashboard: { tokens: 500_000, featuresPerBlock: 64 },
+    // A block of features is in memory with all it fired on, and an SAE of few steps fires on half of the text: so much
+    // held-out text as the demo's, whatever the corpus, and few features at a time.
+    dashboard: { tokens: 500_000, featuresPerBlock: 64, correlationTokens: 2 ** 17 },
   };
 }
 
