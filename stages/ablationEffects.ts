@@ -5,7 +5,7 @@ import type { Firings } from '../data/featurePages.ts';
 import type { TokenStream } from '../data/tokenStream.ts';
 import { Ablation } from '../model/ablation.ts';
 import type { Transformer } from '../model/transformer.ts';
-import { breathe, StoppedError, type JobContext } from './context.ts';
+import { breathe, StoppedError } from './context.ts';
 import { sequences } from './transformerBatches.ts';
 
 export interface AblatedModel {
@@ -20,8 +20,14 @@ export interface AblatedModel {
   batchWindows: number;
 }
 
+export interface AblationControl {
+  shouldStop(): boolean;
+  /** Takes the share that is done. */
+  onProgress(share: number): void;
+}
+
 /** @param wanted of each feature, ascending indices of its firings; @returns of each feature, an effect a firing, 0 where it was not asked for */
-export async function ablationEffects({ model, hook, decoder, tokens, contextLength, losses, batchWindows }: AblatedModel, firings: Firings[], wanted: number[][], context: JobContext): Promise<Float32Array[]> {
+export async function ablationEffects({ model, hook, decoder, tokens, contextLength, losses, batchWindows }: AblatedModel, firings: Firings[], wanted: number[][], { shouldStop, onProgress }: AblationControl): Promise<Float32Array[]> {
   const effects = firings.map(({ values }) => new Float32Array(values.length));
   const byWindow = new Map<number, { feature: number; index: number; token: number }[]>();
   wanted.forEach((indices, feature) => {
@@ -50,9 +56,9 @@ export async function ablationEffects({ model, hook, decoder, tokens, contextLen
       }),
     );
     pairs.forEach(({ feature, index }, pair) => (effects[feature]![index] = found[pair]!));
-    context.report({ done: Math.min(windows.length, start + batchWindows), total: windows.length, unit: 'windows', metrics: {} });
+    onProgress(Math.min(1, (start + batchWindows) / windows.length));
     await breathe();
-    if (context.shouldStop()) throw new StoppedError();
+    if (shouldStop()) throw new StoppedError();
   }
   ablation.dispose();
   return effects;

@@ -52,7 +52,12 @@ export async function writeFeaturesBlock(id: ArtifactId, block: number, context:
   const chosen = firings.map((ofFeature, index) => chooseFirings(first + index, ofFeature, text, dashboard));
   const wanted = firings.map((ofFeature, index) => ablatedFirings(chosen[index]!, ofFeature, text, dashboard));
   const decoder = tf.tidy(() => tf.slice2d(sae.W_dec, [first, 0], [count, d]));
-  const effects = await ablationEffects({ model, hook, decoder, tokens, contextLength, losses, batchWindows: dashboard.batchWindows }, firings, wanted, context);
+  // The effects take about as long as the pages.
+  const report = (share: number) => context.report({ done: Math.floor(share * count), total: count, unit: 'features', metrics: {} });
+  const effects = await ablationEffects({ model, hook, decoder, tokens, contextLength, losses, batchWindows: dashboard.batchWindows }, firings, wanted, {
+    shouldStop: () => context.shouldStop(),
+    onProgress: (share) => report(share / 2),
+  });
   const decoderRows = decoder.dataSync() as Float32Array;
 
   const files: FileEntry[] = [];
@@ -80,7 +85,7 @@ export async function writeFeaturesBlock(id: ArtifactId, block: number, context:
     });
     pages.forEach((page, row) => addToIndex(index, page, answers.add(page.feature, scores.answersOf(firings[start + row]!))));
     await put(chunkPath(Math.floor((first + start) / featuresPerChunk)), pages, size);
-    context.report({ done: start + size, total: count, unit: 'features', metrics: {} });
+    report((1 + (start + size) / count) / 2);
     await breathe();
     if (context.shouldStop()) throw new StoppedError();
   }
