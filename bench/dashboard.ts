@@ -48,9 +48,10 @@ async function run(folder: string, { threads, log }: BenchSettings): Promise<Ben
   const context = { store, device: 'cpu', report: () => undefined, shouldStop: () => false };
   const started = performance.now();
   for (let shard = 0; shard < shards; shard++) await runJob(job({ kind: 'readFeaturesShard', shard }), context);
+  const read = (performance.now() - started) / 1000;
   for (let block = 0; block < blocks; block++) await runJob(job({ kind: 'writeFeaturesBlock', block }), context);
   const ours = (performance.now() - started) / 1000;
-  log(`ours: ${ours.toFixed(1)} s`);
+  log(`ours: ${ours.toFixed(1)} s, ${read.toFixed(1)} of them reading`);
 
   const { architecture } = config.transformer;
   const { tokens } = await openTokens(store, tokenize.key, 'heldOut');

@@ -65,19 +65,21 @@ export async function writeFeaturesBlock(id: ArtifactId, block: number, context:
   const index = emptyColumns();
   for (let start = 0; start < count; start += featuresPerChunk) {
     const size = Math.min(featuresPerChunk, count - start);
+    // what tidy returns it looks through, number by number: tensors, then, and not their values
     const weights = tf.tidy(() => {
       const directions = tf.slice2d(decoder, [start, 0], [size, d]);
-      const logits = tf.slice2d(logitWeights(model, hook, directions), [0, 0], [size, vocabSize]);
-      return { logits: logits.dataSync() as Float32Array, cosines: matMul(directions, sae.W_dec, false, true).dataSync() as Float32Array };
+      return { logits: tf.slice2d(logitWeights(model, hook, directions), [0, 0], [size, vocabSize]), cosines: matMul(directions, sae.W_dec, false, true) };
     });
+    const [logits, cosines] = [weights.logits.dataSync() as Float32Array, weights.cosines.dataSync() as Float32Array];
+    tf.dispose(weights);
     const pages = Array.from({ length: size }, (_, row): FeaturePage => {
       const inBlock = start + row;
       const feature = first + inBlock;
       const ofFeature = firings[inBlock]!;
       return {
         ...featurePageOf(feature, ofFeature, chosen[inBlock]!, effects[inBlock]!, text, dashboard),
-        logits: logitsOf(weights.logits.slice(row * vocabSize, (row + 1) * vocabSize), dashboard),
-        nearest: nearestOf(feature, weights.cosines.subarray(row * features, (row + 1) * features)),
+        logits: logitsOf(logits.slice(row * vocabSize, (row + 1) * vocabSize), dashboard),
+        nearest: nearestOf(feature, cosines.subarray(row * features, (row + 1) * features)),
         neurons: alignedNeurons(decoderRows.subarray(inBlock * d, (inBlock + 1) * d), dashboard.relatedShown),
         correlatedNeurons: correlatedNeurons(ofFeature, products.subarray(inBlock * d, (inBlock + 1) * d), components, dashboard.relatedShown),
         correlatedFeatures: coFirings.correlated(feature, ofFeature, dashboard.relatedShown),
@@ -119,12 +121,20 @@ function logitsOf(weights: Float32Array, { logitsShown, histogramBins }: Dashboa
   const sorted = Float32Array.from(weights).sort();
   const middle = sorted.length / 2;
   const median = sorted.length % 2 === 1 ? sorted[Math.floor(middle)]! : (sorted[middle - 1]! + sorted[middle]!) / 2;
-  const order = Array.from(weights.keys()).sort((a, b) => weights[b]! - weights[a]! || a - b);
+  // Nobody needs the order of those between: ties with the last one shown are sorted, and cut off.
+  const [least, most] = [sorted[Math.min(sorted.length, logitsShown) - 1]!, sorted[Math.max(0, sorted.length - logitsShown)]!];
+  const downwards = (a: number, b: number) => weights[b]! - weights[a]! || a - b;
+  const atEnds: [number[], number[]] = [[], []];
+  weights.forEach((weight, token) => {
+    if (weight >= most) atEnds[0].push(token);
+    if (weight <= least) atEnds[1].push(token);
+  });
+  const [highest, lowest] = [atEnds[0].sort(downwards), atEnds[1].sort(downwards)];
   const shown = (tokens: number[]) => tokens.map((token) => ({ token, value: rounded(weights[token]! - median) }));
   const low = sorted[0]! - median;
   const high = sorted.at(-1)! - median;
   const counts = histogramOf(weights.map((weight) => weight - median), low, high, histogramBins);
-  return { top: shown(order.slice(0, logitsShown)), bottom: shown(order.slice(-logitsShown).reverse()), histogram: { low: rounded(low), high: rounded(high), counts } };
+  return { top: shown(highest.slice(0, logitsShown)), bottom: shown(lowest.slice(-logitsShown).reverse()), histogram: { low: rounded(low), high: rounded(high), counts } };
 }
 
 const nearestShown = 5;
