@@ -62,7 +62,7 @@ export class TemporalUi {
   }
 
   /** Opens a tab of a workflow's page: of its latest run. */
-  async openWorkflow(workflowId: string, tab: 'History' | 'User Metadata' | 'Pending Activities' = 'History'): Promise<void> {
+  async openWorkflow(workflowId: string, tab: 'History' | 'Workers' | 'User Metadata' | 'Pending Activities' = 'History'): Promise<void> {
     await this.page.goto(`${this.url}/workflows/${encodeURIComponent(workflowId)}`);
     await this.page.getByRole('tab', { name: tab }).click();
   }

@@ -1,7 +1,7 @@
 // Temporal's own web UI, driven by a real browser against a real server and worker: starting from the form, watching,
 // pausing, deciding about failed shards, being told what is wrong with an input; and `saeflow status` says the same.
 import { existsSync, mkdtempSync, readdirSync, renameSync, rmSync, utimesSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { hostname, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Client } from '@temporalio/client';
@@ -107,6 +107,9 @@ describe("Temporal's UI", () => {
       expect(await start('twin', 'pipeline', { ...config, name: 'twin' })).toContain('Workflow started successfully');
       await ui.openWorkflow('twin', 'User Metadata');
       await ui.untilDetails(new RegExp(`trainTransformer paused ${percent} % of 300 steps ${numbers}`));
+      await ui.openWorkflow('whole', 'Workers');
+      await ui.page.getByText(`@${hostname()}`).first().waitFor();
+      await ui.keep('ui-workers', { bottomOf: ui.page.getByRole('table').last() });
       await ui.openWorkflow('whole', 'User Metadata');
       await ui.update('setPriority', '1');
       await ui.signal('resume');
