@@ -78,9 +78,9 @@ describe('a training stage', () => {
       expect(world.stepsOf(key)).toBe(60);
     }));
 
-  it('continues as new after 300 segments, with none repeated', () =>
+  it('continues as new before 3,000 events, with no segment repeated', () =>
     run(async () => {
-      world.plan.milestones = Array.from({ length: 320 }, (_, index) => index + 1);
+      world.plan.milestones = Array.from({ length: 500 }, (_, index) => index + 1);
       world.plan.resamplings = [];
       const spec = freshSpec('trainSae');
       const handle = await startStage(environment.client, spec);
@@ -88,6 +88,7 @@ describe('a training stage', () => {
       expect(world.log.filter((entry) => entry === 'initialiseSae').length).toBe(1);
       expect(world.log.filter((entry) => entry.startsWith('trainSaeSegment'))).toEqual(world.plan.milestones.map((step) => `trainSaeSegment ${step}`));
       await until(async () => (await listed(environment.client, `WorkflowId = '${idOf(spec)}'`)).map(({ status }) => status).sort().join() === 'COMPLETED,CONTINUED_AS_NEW');
+      for (const { historyLength } of await listed(environment.client, `WorkflowId = '${idOf(spec)}'`)) expect(historyLength).toBeLessThan(3_000);
     }));
 
   it('answers from the store when the artifact is there', () =>
