@@ -91,7 +91,8 @@ async function expectCancelled(run: WorkflowHandle, stage: WorkflowHandle): Prom
 it(
   'pause frees the only GPU slot within a segment: another run is done meanwhile, and the first goes on where it was',
   async () => {
-    const first = await start('first', long(1));
+    // However fast the machine, a pause comes within the first segment.
+    const first = await start('first', { ...long(1), transformer: { training: { steps: 20_000, evaluateEverySteps: 10_000, checkpointEverySteps: 10 } } });
     await untilSaving(environment.client, first, 'trainTransformer', 'trainTransformerSegment');
     const training = computePids();
     const stage = await stageOf(first, 'trainTransformer');
@@ -102,7 +103,7 @@ it(
 
     const second = await (await start('second', { preset: 'tiny', name: 'second', seed: 5, corpus: { paths: [corpus] } })).result();
     expect(second.stages.map(({ cached }) => cached)).toEqual([true, false, false, false, false]);
-    expect(await stage.query<StageProgress>('progress')).toMatchObject({ state: 'paused', done: 0, total: 400 });
+    expect(await stage.query<StageProgress>('progress')).toMatchObject({ state: 'paused', done: 0, total: 20_000 });
 
     await first.signal(resumeSignal);
     await untilSaving(environment.client, first, 'trainTransformer', 'trainTransformerSegment');
