@@ -1,8 +1,8 @@
 // What `saeflow gc` does, in a worker: so that a person can clean the store from Temporal's UI, or a schedule at night.
 import { Context } from '@temporalio/activity';
 import type { ArtifactStore } from '../data/artifactStore.ts';
-import { deleteGarbage, findGarbage, type Garbage } from '../data/garbage.ts';
-import { garbageKinds, type garbageInput, type GarbageKind, type GarbageReport } from '../schemas/garbage.ts';
+import { amountOf, byKind, deleteGarbage, findGarbage } from '../data/garbage.ts';
+import type { garbageInput, GarbageReport } from '../schemas/garbage.ts';
 import type { z } from 'zod';
 import { openStagesOf } from './openStages.ts';
 
@@ -15,13 +15,6 @@ export async function collectGarbage(store: ArtifactStore, { delete: isDeleted, 
   const { inUse } = await openStagesOf(Context.current().client);
   const { garbage, spared, unfinished } = await findGarbage(store, { olderThanMs: olderThan, inUse });
   const items = isDeleted ? await deleteGarbage(store, garbage) : garbage;
-  const kinds = (Object.keys(garbageKinds) as GarbageKind[]).flatMap((kind) => {
-    const ofKind = items.filter((item) => item.kind === kind);
-    return ofKind.length === 0 ? [] : [{ kind, files: ofKind.length, bytes: bytesOf(ofKind), examples: ofKind.slice(0, shownPerKind).map(({ path }) => path) }];
-  });
-  return { deleted: isDeleted, files: items.length, bytes: bytesOf(items), kinds, renewed: garbage.length - items.length, spared: spared.slice(0, shownSpared), unfinished };
-}
-
-function bytesOf(items: readonly Garbage[]): number {
-  return items.reduce((sum, { bytes }) => sum + bytes, 0);
+  const kinds = byKind(items).map(({ kind, items: ofKind }) => ({ kind, ...amountOf(ofKind), examples: ofKind.slice(0, shownPerKind).map(({ path }) => path) }));
+  return { deleted: isDeleted, ...amountOf(items), kinds, renewed: garbage.length - items.length, spared: spared.slice(0, shownSpared), unfinished };
 }

@@ -4,6 +4,7 @@ import { gzip } from 'node:zlib';
 import { promisify } from 'node:util';
 import { featuresPerChunk, type FeaturePage, type RunPage } from '../schemas/dashboard.ts';
 import { dashboardBatch, neuronpediaActivation, neuronpediaFeature, neuronpediaModel, neuronpediaRelease, neuronpediaSource, neuronpediaSourceSet } from '../schemas/exchange.ts';
+import { hookPlace } from '../schemas/hooks.ts';
 import type { Report } from '../schemas/report.ts';
 import type { ArtifactStore } from './artifactStore.ts';
 import { dashboardBatchOf, neuronpediaActivationsOf, neuronpediaFeatureOf, tokenStrings, type ExchangeNames } from './exchangeFeatures.ts';
@@ -64,7 +65,7 @@ function shapeOf(run: RunPage): ModelShape {
 }
 
 function namesOf({ hook, tokens }: RunPage, { contextLength }: ModelShape, report: Report, { modelId, setName, creatorId }: ExchangeOptions): ExchangeNames {
-  const layer = Number(/^blocks\.(\d+)\./.exec(hook)![1]);
+  const { layer } = hookPlace(hook);
   return {
     modelId,
     layer,

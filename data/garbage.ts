@@ -2,7 +2,7 @@
 // manifests say, never by guessing: a file that a manifest names stays, and so does whatever a run could go on from.
 import type { Manifest } from '../schemas/artifact.ts';
 import { UserError } from '../schemas/errors.ts';
-import type { GarbageKind } from '../schemas/garbage.ts';
+import { garbageKinds, type GarbageAmount, type GarbageKind, type UnfinishedArtifacts } from '../schemas/garbage.ts';
 import { artifactId, stageNames, type ArtifactId } from '../schemas/stages.ts';
 import { artifactPath, consumedMarker, readManifest, readSpec } from './artifact.ts';
 import { NotFoundError, type ArtifactStore, type ListedObject, type UnfinishedWrite } from './artifactStore.ts';
@@ -30,8 +30,7 @@ export interface GarbageFound {
   garbage: Garbage[];
   /** Artifacts left alone, and why. */
   spared: { artifact: string; why: string }[];
-  /** Artifacts without a manifest, which a run can go on with: kept, whatever their age. */
-  unfinished: { artifacts: number; bytes: number };
+  unfinished: UnfinishedArtifacts;
 }
 
 /** Searches a whole store; deletes nothing. */
@@ -71,6 +70,16 @@ export async function deleteGarbage(store: ArtifactStore, garbage: readonly Garb
     }
   }
   return deleted;
+}
+
+export function amountOf(garbage: readonly Garbage[]): GarbageAmount {
+  return { files: garbage.length, bytes: garbage.reduce((sum, { bytes }) => sum + bytes, 0) };
+}
+
+/** Those of each kind that there is. */
+export function byKind(garbage: readonly Garbage[]): { kind: GarbageKind; items: Garbage[] }[] {
+  const kinds = (Object.keys(garbageKinds) as GarbageKind[]).map((kind) => ({ kind, items: garbage.filter((item) => item.kind === kind) }));
+  return kinds.filter(({ items }) => items.length > 0);
 }
 
 async function searchArtifact(store: ArtifactStore, id: ArtifactId, objects: ListedObject[], search: GarbageSearch, found: GarbageFound): Promise<void> {

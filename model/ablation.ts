@@ -3,6 +3,7 @@
 // form, and the last LayerNorm and unembedding. Elsewhere it is the stream at the position itself: the keys and values of
 // earlier positions stay as they were, and later positions do not predict this next token.
 import * as tf from '@tensorflow/tfjs-core';
+import { hookPlace } from '../schemas/hooks.ts';
 import { linear } from './layers.ts';
 import { toResidual } from './logitWeights.ts';
 import type { Transformer } from './transformer.ts';
@@ -34,10 +35,10 @@ export class Ablation {
   constructor(model: Transformer, hook: string, decoder: tf.Tensor2D) {
     this.model = model;
     this.hook = hook;
-    const [, layer, point] = /^blocks\.(\d+)\.(.+)$/.exec(hook) ?? [];
-    this.layer = Number(layer);
+    const { layer, point } = hookPlace(hook);
+    this.layer = layer;
     const last = this.layer === model.architecture.nLayer - 1;
-    this.closedForm = last && ['mlp.hook_post', 'hook_mlp_out', 'hook_resid_post'].includes(point!);
+    this.closedForm = last && ['mlp.hook_post', 'hook_mlp_out', 'hook_resid_post'].includes(point);
     this.directions = this.closedForm ? tf.tidy(() => tf.clone(toResidual(model, hook, decoder))) : tf.clone(decoder);
   }
 

@@ -1,5 +1,6 @@
 // Floating-point operations of the transformer, on paper: what plans estimate with, and what sampling says it avoided.
-import { hookPattern, paddedVocabSize, type ArchitectureConfig } from '../schemas/config.ts';
+import { paddedVocabSize, type ArchitectureConfig } from '../schemas/config.ts';
+import { hookPattern } from '../schemas/hooks.ts';
 
 /** Weights of the transformer that take part in matrix products, the tied unembedding once. */
 export function matmulParameters({ nLayer, dModel, dMlp }: ArchitectureConfig, vocabSize: number): number {

@@ -2,6 +2,7 @@
 // activations of one hook at a few positions. Parameters keep nanoGPT's names and layout, so a checkpoint is one of its.
 import * as tf from '@tensorflow/tfjs-core';
 import type { ArchitectureConfig } from '../schemas/config.ts';
+import { hookPlace } from '../schemas/hooks.ts';
 import { RandomStream } from '../schemas/random.ts';
 import { attentionAtPositions, causalAttention, causalAttentionBackward, type AttentionCache } from './attention.ts';
 import { matMul } from './kernels.ts';
@@ -106,7 +107,7 @@ export class Transformer {
    * @throws RangeError when the model has no such hook point
    */
   resumable(tokens: tf.Tensor1D, batch: number, hook: string): { activation: tf.Tensor2D; final: tf.Tensor2D; resume(activation: tf.Tensor2D): tf.Tensor2D } {
-    const layer = Number(/^blocks\.(\d+)\./.exec(hook)?.[1]);
+    const { layer } = hookPlace(hook);
     const wanted = new Set([hook, ...['hook_resid_pre', 'attn.hook_z', 'hook_resid_mid'].map((point) => `blocks.${layer}.${point}`)]);
     const { final, ...known } = tf.tidy(() => {
       const seen: Record<string, tf.Tensor2D> = {};
@@ -177,10 +178,7 @@ export class Transformer {
    * tokens int32 [batch · T]; positions [batch · P], row-major → [batch · P, width]. Call inside tf.tidy.
    */
   activationsAt(hook: string, tokens: tf.Tensor1D, batch: number, positions: Int32Array): tf.Tensor2D {
-    const match = /^blocks\.(\d+)\.(.+)$/.exec(hook);
-    if (match === null) throw new RangeError(`${hook} is not a hook point`);
-    const layer = Number(match[1]);
-    const point = match[2]!;
+    const { layer, point } = hookPlace(hook);
     let x = this.embed(tokens, batch);
     for (let below = 0; below < layer; below++) x = this.block(x, below, batch, passThrough).x;
     const length = tokens.size / batch;

@@ -1,6 +1,7 @@
 // The configuration of a run, stage by stage: the only place where defaults live. Defaults are those of the reference
 // code [S] (shehper/sparse-dictionary-learning) and nanoGPT [N] where these give one; presets/ override them.
 import { z } from 'zod';
+import { hookPattern } from './hooks.ts';
 import { outsideKey, sha256Hex } from './keys.ts';
 import { defaultProbes, probe } from './probes.ts';
 
@@ -149,8 +150,6 @@ export const resamplingConfig = z.strictObject({
   /** Steps of linear learning-rate re-warm-up after a resampling; 0 is none [P]. */
   rewarmupSteps: z.int().nonnegative().default(0),
 });
-
-export const hookPattern = /^blocks\.(\d+)\.(hook_resid_pre|attn\.hook_z|hook_attn_out|hook_resid_mid|mlp\.hook_pre|mlp\.hook_post|hook_mlp_out|hook_resid_post)$/;
 
 export const saeConfig = z.strictObject({
   /** Shown in the UI and used in folder names; not part of the key. */

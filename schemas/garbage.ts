@@ -2,6 +2,7 @@
 // does the same from Temporal's UI.
 import { z } from 'zod';
 import { age } from './age.ts';
+import { formatBytes } from './format.ts';
 
 /** Kinds of garbage, each with why it is. */
 export const garbageKinds = {
@@ -20,18 +21,37 @@ export const garbageInput = z.strictObject({
 });
 export type GarbageSearchInput = z.input<typeof garbageInput>;
 
+/** How much of it there is. */
+export interface GarbageAmount {
+  files: number;
+  bytes: number;
+}
+
 /** Its result. */
-export const garbageReport = z.strictObject({
+export interface GarbageReport extends GarbageAmount {
   /** Whether it was deleted, or only found. */
-  deleted: z.boolean(),
-  files: z.int().nonnegative(),
-  bytes: z.int().nonnegative(),
-  kinds: z.array(z.strictObject({ kind: z.enum(Object.keys(garbageKinds) as [GarbageKind, ...GarbageKind[]]), files: z.int().positive(), bytes: z.int().nonnegative(), examples: z.array(z.string()) })),
+  deleted: boolean;
+  /** Of each kind that there is, with the first paths. */
+  kinds: (GarbageAmount & { kind: GarbageKind; examples: string[] })[];
   /** Found, but written anew before it could be deleted. */
-  renewed: z.int().nonnegative(),
+  renewed: number;
   /** Artifacts that were left alone, and why; the first ones. */
-  spared: z.array(z.strictObject({ artifact: z.string(), why: z.string() })),
-  /** Artifacts without a manifest, with which a run can go on. */
-  unfinished: z.strictObject({ artifacts: z.int().nonnegative(), bytes: z.int().nonnegative() }),
-});
-export type GarbageReport = z.infer<typeof garbageReport>;
+  spared: { artifact: string; why: string }[];
+  unfinished: UnfinishedArtifacts;
+}
+
+/** Artifacts without a manifest, with which a run can go on: kept, whatever their age. */
+export interface UnfinishedArtifacts {
+  artifacts: number;
+  bytes: number;
+}
+
+/** `"1 file, 1.0 kB"`. */
+export function describeAmount({ files, bytes }: GarbageAmount): string {
+  return `${files} file${files === 1 ? '' : 's'}, ${formatBytes(bytes)}`;
+}
+
+/** What is kept of them, and why. */
+export function describeUnfinished({ artifacts, bytes }: UnfinishedArtifacts): string {
+  return `${artifacts} unfinished artifacts, ${formatBytes(bytes)}: the same run again goes on with them`;
+}

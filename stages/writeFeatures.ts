@@ -78,7 +78,7 @@ export async function writeFeaturesBlock(id: ArtifactId, block: number, context:
       const ofFeature = firings[inBlock]!;
       return {
         ...featurePageOf(feature, ofFeature, chosen[inBlock]!, effects[inBlock]!, text, dashboard),
-        logits: logitsOf(logits.slice(row * vocabSize, (row + 1) * vocabSize), dashboard),
+        logits: logitsOf(logits.subarray(row * vocabSize, (row + 1) * vocabSize), dashboard),
         nearest: nearestOf(feature, cosines.subarray(row * features, (row + 1) * features)),
         neurons: alignedNeurons(decoderRows.subarray(inBlock * d, (inBlock + 1) * d), dashboard.relatedShown),
         correlatedNeurons: correlatedNeurons(ofFeature, products.subarray(inBlock * d, (inBlock + 1) * d), components, dashboard.relatedShown),
@@ -124,17 +124,16 @@ function logitsOf(weights: Float32Array, { logitsShown, histogramBins }: Dashboa
   // Nobody needs the order of those between: ties with the last one shown are sorted, and cut off.
   const [least, most] = [sorted[Math.min(sorted.length, logitsShown) - 1]!, sorted[Math.max(0, sorted.length - logitsShown)]!];
   const downwards = (a: number, b: number) => weights[b]! - weights[a]! || a - b;
-  const atEnds: [number[], number[]] = [[], []];
-  weights.forEach((weight, token) => {
-    if (weight >= most) atEnds[0].push(token);
-    if (weight <= least) atEnds[1].push(token);
-  });
-  const [highest, lowest] = [atEnds[0].sort(downwards), atEnds[1].sort(downwards)];
+  const tokensWhere = (isAtEnd: (weight: number) => boolean) => {
+    const tokens: number[] = [];
+    weights.forEach((weight, token) => isAtEnd(weight) && tokens.push(token));
+    return tokens.sort(downwards);
+  };
   const shown = (tokens: number[]) => tokens.map((token) => ({ token, value: rounded(weights[token]! - median) }));
   const low = sorted[0]! - median;
   const high = sorted.at(-1)! - median;
   const counts = histogramOf(weights.map((weight) => weight - median), low, high, histogramBins);
-  return { top: shown(highest.slice(0, logitsShown)), bottom: shown(lowest.slice(-logitsShown).reverse()), histogram: { low: rounded(low), high: rounded(high), counts } };
+  return { top: shown(tokensWhere((weight) => weight >= most).slice(0, logitsShown)), bottom: shown(tokensWhere((weight) => weight <= least).slice(-logitsShown).reverse()), histogram: { low: rounded(low), high: rounded(high), counts } };
 }
 
 const nearestShown = 5;

@@ -1,8 +1,7 @@
 // The store cleaned from Temporal's UI, or by a schedule: what kills and interruptions left, first listed, then deleted.
 import { setCurrentDetails } from '@temporalio/workflow';
 import { formatAge } from '../schemas/age.ts';
-import { formatBytes } from '../schemas/format.ts';
-import { garbageInput, garbageKinds, type GarbageReport, type GarbageSearchInput } from '../schemas/garbage.ts';
+import { describeAmount, describeUnfinished, garbageInput, garbageKinds, type GarbageReport, type GarbageSearchInput } from '../schemas/garbage.ts';
 import { garbage } from './activityProxies.ts';
 import { parseMessage } from './failures.ts';
 
@@ -15,21 +14,17 @@ export async function collectGarbage(input?: GarbageSearchInput): Promise<Garbag
 }
 
 /** Markdown for the UI. */
-function describe({ deleted, files, bytes, kinds, renewed, spared, unfinished }: GarbageReport, age: string): string {
-  const amount = amountOf({ files, bytes });
-  const headline = files === 0 ? '**nothing to delete**' : deleted ? `**deleted** ${amount}` : `**would delete** ${amount}: start this workflow with \`{"delete": true}\``;
-  const found = kinds.map(({ kind, examples, ...size }) => `- ${amountOf(size)}, ${garbageKinds[kind]}: ${examples.map(shortPath).join(', ')}${size.files > examples.length ? ' …' : ''}`);
+function describe({ deleted, kinds, renewed, spared, unfinished, ...total }: GarbageReport, age: string): string {
+  const amount = describeAmount(total);
+  const headline = total.files === 0 ? '**nothing to delete**' : deleted ? `**deleted** ${amount}` : `**would delete** ${amount}: start this workflow with \`{"delete": true}\``;
+  const found = kinds.map(({ kind, examples, ...size }) => `- ${describeAmount(size)}, ${garbageKinds[kind]}: ${examples.map(shortPath).join(', ')}${size.files > examples.length ? ' …' : ''}`);
   const stays = [
     `- younger than ${age}`,
-    ...(unfinished.artifacts === 0 ? [] : [`- ${unfinished.artifacts} unfinished artifacts, ${formatBytes(unfinished.bytes)}: the same run again goes on with them`]),
+    ...(unfinished.artifacts === 0 ? [] : [`- ${describeUnfinished(unfinished)}`]),
     ...(renewed === 0 ? [] : [`- ${renewed} files that were written anew meanwhile`]),
     ...spared.map(({ artifact, why }) => `- ${shortPath(artifact)}: ${why}`),
   ];
   return [headline, ...(found.length === 0 ? [] : [found.join('\n')]), ['What stays:', '', ...stays].join('\n'), '---'].join('\n\n');
-}
-
-function amountOf({ files, bytes }: { files: number; bytes: number }): string {
-  return `${files} ${files === 1 ? 'file' : 'files'}, ${formatBytes(bytes)}`;
 }
 
 /** With keys as the UI shows them in workflow ids. */

@@ -30,12 +30,15 @@ export async function runSegments(
   control.paused ||= resume?.paused ?? false;
   control.report({ state: 'running', done: from, total, unit: 'steps' });
   for (const toStep of milestones.filter((step) => step > from)) {
-    if (isLong()) {
-      await continueAsNew<(input: StageInput, resume: TrainingResume) => Promise<unknown>>(control.input, { step: from, watchers: [...control.watchers], paused: control.paused });
-    }
+    await renewIfLong(control, from);
     const { step, metrics } = await control.pausable(() => segment(toStep, `steps ${from}→${toStep}`));
     control.report({ done: step, metrics });
     await after(toStep);
     from = toStep;
   }
+}
+
+/** Continues a training as new from a step on, when its history has grown long. */
+export async function renewIfLong({ input, watchers, paused }: StageControl, step: number): Promise<void> {
+  if (isLong()) await continueAsNew<(input: StageInput, resume: TrainingResume) => Promise<unknown>>(input, { step, watchers: [...watchers], paused });
 }

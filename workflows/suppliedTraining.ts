@@ -1,14 +1,13 @@
 // An SAE's training whose activation shards are made while it reads them: each job is preceded by a request for the shards
 // it reads, and a segment ends where the next ones begin. Where segments end leaves no trace in the SAE.
-import { ContinueAsNew, continueAsNew } from '@temporalio/workflow';
-import type { StageInput, StagePlan } from '../schemas/progress.ts';
+import { ContinueAsNew } from '@temporalio/workflow';
+import type { StagePlan } from '../schemas/progress.ts';
 import type { ArtifactId } from '../schemas/stages.ts';
 import type { Reading } from '../schemas/supply.ts';
 import type { ReadingInput } from '../activities/shardSupply.ts';
 import { shardFiles, training } from './activityProxies.ts';
-import { isLong } from './longHistory.ts';
 import { policies } from './policies.ts';
-import type { TrainingResume } from './segments.ts';
+import { renewIfLong, type TrainingResume } from './segments.ts';
 import { ShardSupply } from './shardSupply.ts';
 import type { StageControl } from './stageControl.ts';
 
@@ -70,9 +69,7 @@ class SuppliedTraining {
   /** One segment activity up to `toStep` at most; returns the step that training is at. */
   private async segment(from: number, toStep: number): Promise<number> {
     const { control, artifact } = this;
-    if (isLong()) {
-      await continueAsNew<(input: StageInput, resume: TrainingResume) => Promise<unknown>>(control.input, { step: from, watchers: [...control.watchers], paused: control.paused });
-    }
+    await renewIfLong(control, from);
     const result = await this.job({ kind: 'segment', from, toStep, absent: false }, `steps to ${toStep}`, (options, { stopAt }) =>
       training.trainSaeSegment.executeWithOptions(options, [{ artifact, toStep, stopAt }]),
     );

@@ -2,10 +2,10 @@
 import { Command, InvalidArgumentError } from 'commander';
 import { openStore } from '../../data/artifactStore.ts';
 import { openStagesOf, type OpenStages } from '../../activities/openStages.ts';
-import { deleteGarbage, findGarbage, type Garbage, type GarbageFound } from '../../data/garbage.ts';
+import { amountOf, byKind, deleteGarbage, findGarbage, type GarbageFound } from '../../data/garbage.ts';
 import { age, formatAge } from '../../schemas/age.ts';
 import { UserError } from '../../schemas/errors.ts';
-import { garbageKinds, type GarbageKind } from '../../schemas/garbage.ts';
+import { describeAmount, describeUnfinished, garbageInput, garbageKinds } from '../../schemas/garbage.ts';
 import { alignTable, formatBytes } from '../../schemas/format.ts';
 import { findRunningTemporal } from '../connection.ts';
 import { storeUri } from '../state.ts';
@@ -18,9 +18,8 @@ interface Options {
   store?: string;
 }
 
-const hourMs = 3_600_000;
 /** With a server that says what is being made, age guards only against writers that it does not know of. */
-const youngMs = { known: hourMs, unknown: 24 * hourMs };
+const youngMs = { known: garbageInput.parse({}).olderThan, unknown: age.parse('24h') };
 const shownPerKind = 20;
 
 export function gcCommand(): Command {
@@ -40,23 +39,21 @@ export function gcCommand(): Command {
     const found = await findGarbage(store, { olderThanMs, inUse: open?.inUse ?? (() => false) });
     for (const line of describe(found)) console.log(line);
     if (found.garbage.length === 0) return console.log('nothing to delete');
-    if (!doDelete) return console.log(`would delete ${amount(found.garbage)}: saeflow gc --delete does`);
+    if (!doDelete) return console.log(`would delete ${describeAmount(amountOf(found.garbage))}: saeflow gc --delete does`);
     const deleted = await deleteGarbage(store, found.garbage);
-    console.log(`deleted ${amount(deleted)}${deleted.length < found.garbage.length ? `; ${found.garbage.length - deleted.length} were written anew meanwhile and stay` : ''}`);
+    console.log(`deleted ${describeAmount(amountOf(deleted))}${deleted.length < found.garbage.length ? `; ${found.garbage.length - deleted.length} were written anew meanwhile and stay` : ''}`);
   });
 }
 
 function describe({ garbage, spared, unfinished }: GarbageFound): string[] {
   const lines: string[] = [];
-  for (const kind of Object.keys(garbageKinds) as GarbageKind[]) {
-    const items = garbage.filter((item) => item.kind === kind);
-    if (items.length === 0) continue;
-    lines.push(`${amount(items)}, ${garbageKinds[kind]}:`);
+  for (const { kind, items } of byKind(garbage)) {
+    lines.push(`${describeAmount(amountOf(items))}, ${garbageKinds[kind]}:`);
     lines.push(...alignTable(items.slice(0, shownPerKind).map(({ path, bytes, modifiedAt }) => [`  ${path}`, formatBytes(bytes), modifiedAt.toISOString().slice(0, 19)]), [1]));
     if (items.length > shownPerKind) lines.push(`  … and ${items.length - shownPerKind} more`);
   }
   for (const { artifact, why } of spared) lines.push(`left alone: ${artifact}: ${why}`);
-  if (unfinished.artifacts > 0) lines.push(`kept: ${unfinished.artifacts} unfinished artifacts, ${formatBytes(unfinished.bytes)}: the same run again goes on with them`);
+  if (unfinished.artifacts > 0) lines.push(`kept: ${describeUnfinished(unfinished)}`);
   return lines;
 }
 
@@ -77,10 +74,6 @@ async function findOpenStages(): Promise<OpenStages | undefined> {
 function openWords(open: OpenStages | undefined): string {
   if (open === undefined) return 'no Temporal server answers, so what is being made is not known';
   return open.count === 0 ? 'no workflow is making anything' : `${open.count} stages are being made and are left alone`;
-}
-
-function amount(items: readonly Garbage[]): string {
-  return `${items.length} file${items.length === 1 ? '' : 's'}, ${formatBytes(items.reduce((sum, { bytes }) => sum + bytes, 0))}`;
 }
 
 function toMs(text: string): number {
