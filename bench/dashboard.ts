@@ -1,18 +1,18 @@
 // A dashboard's data for every feature of a small SAE: our export and sae_dashboard (Python) on the same model, held-out
-// tokens and SAE. sae_dashboard gets what ours does too: statistics, histograms, examples by quantile, logit tables,
+// tokens and SAE. Ours in as many compute processes as it may use threads, as a worker with so many slots has them; the
+// peer with so many threads. sae_dashboard gets what ours does too: statistics, histograms, examples by quantile, logit tables,
 // correlated neurons and features. Ours also measures losses, ablation effects and probes, and writes its files; neither
-// loads its model within the time.
+// loads its libraries within the time.
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { z } from 'zod';
 import { artifactPath, specKey, writeSpec } from '../data/artifact.ts';
 import { planStage } from '../data/plans.ts';
 import { saeConfig } from '../schemas/config.ts';
-import type { Job } from '../schemas/jobs.ts';
 import type { SpecOf } from '../schemas/stages.ts';
 import { runCommand } from '../setup/command.ts';
 import { openTokens } from '../stages/artifacts.ts';
-import { runJob } from '../stages/jobs.ts';
+import { ComputePool } from '../workers/computePool.ts';
 import { loadBackend } from '../workers/tensorflow.ts';
 import { withFolder, writeTensors, type Bench, type BenchOutcome, type BenchSettings } from './bench.ts';
 import { dashboardPeers, peersPython } from './peers/setup.ts';
@@ -22,6 +22,8 @@ import { hook, smallRun } from './smallRun.ts';
 
 const features = 1_024;
 const heldOutTokens = 65_536;
+/** Enough for every process to have a job. */
+const warmUpTokens = 4_096;
 const goal = 10;
 
 const answer = z.strictObject({ version: z.string(), seconds: z.number().positive(), features: z.int(), tokens: z.int(), density: z.array(z.number()) });
@@ -35,22 +37,30 @@ export const dashboard: Bench = {
 async function run(folder: string, { threads, log }: BenchSettings): Promise<BenchOutcome> {
   const python = await peersPython(log, process.env, dashboardPeers);
   const { name, tensorflowVersion } = await loadBackend({ threads });
-  const { store, config, tokenize, transformer, make, sample } = await smallRun(folder, log);
+  const { store, config, tokenize, transformer, make: makeStage, sample } = await smallRun(folder, log);
   const sampled = await sample('float32');
-  const sae = await make({ stage: 'trainSae', config: { seed: 1, sae: saeConfig.parse({ features, hook, batchSize: 1_024, learningRate: 1e-3, l1Coefficient: 8e-3, normalizeActivations: 'unit-mean-square', resampling: { steps: [] } }) }, inputs: { sampleActivations: sampled.key } });
+  const sae = await makeStage({ stage: 'trainSae', config: { seed: 1, sae: saeConfig.parse({ features, hook, batchSize: 1_024, learningRate: 1e-3, l1Coefficient: 8e-3, normalizeActivations: 'unit-mean-square', resampling: { steps: [] } }) }, inputs: { sampleActivations: sampled.key } });
 
   const inputs = { tokenize: tokenize.key, trainTransformer: transformer.key, sampleActivations: sampled.key, trainSae: sae.key };
-  const spec: SpecOf<'exportDashboard'> = { stage: 'exportDashboard', config: { dashboard: { ...config.dashboard, tokens: heldOutTokens, topExamples: 20, intervals: 11, examplesPerInterval: 5, contextBefore: 24, contextAfter: 8, histogramBins: 40, logitsShown: 10, windowsPerShard: 256, batchWindows: 64, featuresPerBlock: 512 } }, inputs };
-  const id = { stage: spec.stage, key: specKey(spec) };
-  await writeSpec(store, id, spec);
-  const { shards, blocks } = await planStage(store, spec);
-  const job = (about: { kind: 'readFeaturesShard'; shard: number } | { kind: 'writeFeaturesBlock'; block: number }): Job => ({ ...about, artifact: id, storeUri: store.uri });
-  const context = { store, device: 'cpu', report: () => undefined, shouldStop: () => false };
-  const started = performance.now();
-  for (let shard = 0; shard < shards; shard++) await runJob(job({ kind: 'readFeaturesShard', shard }), context);
-  const read = (performance.now() - started) / 1000;
-  for (let block = 0; block < blocks; block++) await runJob(job({ kind: 'writeFeaturesBlock', block }), context);
-  const ours = (performance.now() - started) / 1000;
+  const specOn = (tokens: number): SpecOf<'exportDashboard'> => ({ stage: 'exportDashboard', config: { dashboard: { ...config.dashboard, tokens, topExamples: 20, intervals: 11, examplesPerInterval: 5, contextBefore: 24, contextAfter: 8, histogramBins: 40, logitsShown: 10, windowsPerShard: 256, batchWindows: 64, featuresPerBlock: Math.ceil(features / threads) } }, inputs });
+  const pool = new ComputePool({ slots: threads, threads: 1, onLine: log });
+  const make = async (tokens: number) => {
+    const spec = specOn(tokens);
+    const artifact = { stage: spec.stage, key: specKey(spec) };
+    await writeSpec(store, artifact, spec);
+    const { shards, blocks } = await planStage(store, spec);
+    const part = { artifact, storeUri: store.uri };
+    const started = performance.now();
+    await Promise.all(Array.from({ length: shards }, (_, shard) => pool.run({ kind: 'readFeaturesShard', ...part, shard })));
+    const read = (performance.now() - started) / 1000;
+    await Promise.all(Array.from({ length: blocks }, (_, block) => pool.run({ kind: 'writeFeaturesBlock', ...part, block })));
+    return { artifact, blocks, read, seconds: (performance.now() - started) / 1000 };
+  };
+  const made = async () => {
+    await make(warmUpTokens);
+    return make(heldOutTokens);
+  };
+  const { artifact: id, blocks, read, seconds: ours } = await made().finally(() => pool.close());
   log(`ours: ${ours.toFixed(1)} s, ${read.toFixed(1)} of them reading`);
 
   const { architecture } = config.transformer;

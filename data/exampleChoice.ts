@@ -2,6 +2,7 @@
 // firings sorted by token, with seeded draws, so that it does not depend on how tokens were sharded.
 import type { DashboardConfig } from '../schemas/config.ts';
 import { RandomStream } from '../schemas/random.ts';
+import { keepBestFew } from './bestFew.ts';
 import type { Firings, ReadText } from './featurePages.ts';
 import { documentIndexAt } from './tokenStream.ts';
 
@@ -34,31 +35,40 @@ export function contextOf(token: number, { contextLength }: ReadText, { contextB
 
 /** Firings whose ablation effects are wanted, ascending: those drawn, and those that act on a token that is shown. */
 export function ablatedFirings({ top, intervals, ablated }: ChosenFirings, { tokens }: Firings, text: ReadText, config: DashboardConfig): number[] {
-  const wanted = new Set(ablated);
+  const wanted = new Uint8Array(tokens.length);
+  for (const index of ablated) wanted[index] = 1;
   for (const shown of [...top, ...intervals.flatMap(({ examples }) => examples)]) {
     const { from, to } = contextOf(tokens[shown]!, text, config);
     // a firing acts on the token after it; the one before `from` acts on the first that is shown, in the same window
     const first = from % text.contextLength === 0 ? from : from - 1;
-    for (let index = shown; index >= 0 && tokens[index]! >= first; index--) if (tokens[index]! < to - 1) wanted.add(index);
-    for (let index = shown + 1; index < tokens.length && tokens[index]! < to - 1; index++) wanted.add(index);
+    for (let index = shown; index >= 0 && tokens[index]! >= first; index--) if (tokens[index]! < to - 1) wanted[index] = 1;
+    for (let index = shown + 1; index < tokens.length && tokens[index]! < to - 1; index++) wanted[index] = 1;
   }
-  return [...wanted].sort((a, b) => a - b);
+  const indices: number[] = [];
+  wanted.forEach((is, index) => is === 1 && indices.push(index));
+  return indices;
 }
 
 /** The strongest firings, at most one a window (or a document), so that twenty examples are twenty places. */
 function topFirings({ tokens, values }: Firings, { contextLength, documents }: ReadText, { topExamples, dedupeByDocument }: DashboardConfig): number[] {
-  const strongest = (indices: Iterable<number>, placeOf: (token: number) => number) => {
-    const best = new Map<number, number>();
-    for (const index of indices) {
+  // tokens ascend, so that the firings of a place are next to each other
+  const strongest = (indices: Int32Array, placeOf: (token: number) => number) => {
+    const best = new Int32Array(indices.length);
+    let [places, last] = [0, -1];
+    for (let position = 0; position < indices.length; position++) {
+      const index = indices[position]!;
       const place = placeOf(tokens[index]!);
-      const known = best.get(place);
-      if (known === undefined || values[index]! > values[known]!) best.set(place, index);
+      if (place !== last) best[places++] = index;
+      else if (values[index]! > values[best[places - 1]!]!) best[places - 1] = index;
+      last = place;
     }
-    return best.values();
+    return best.subarray(0, places);
   };
-  const byWindow = strongest(tokens.keys(), (token) => Math.floor(token / contextLength));
+  const byWindow = strongest(new Int32Array(tokens.length).map((_, index) => index), (token) => Math.floor(token / contextLength));
   const places = dedupeByDocument ? strongest(byWindow, (token) => documentIndexAt(documents, token)) : byWindow;
-  return [...places].sort((a, b) => values[b]! - values[a]! || a - b).slice(0, topExamples);
+  const top: number[] = [];
+  for (const place of places) keepBestFew(top, place, topExamples, (a, b) => values[a]! > values[b]! || (values[a]! === values[b]! && a < b));
+  return top;
 }
 
 function intervalsOf(feature: number, { values }: Firings, { intervals, examplesPerInterval }: DashboardConfig): ChosenFirings['intervals'] {

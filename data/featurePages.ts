@@ -65,11 +65,15 @@ export function rounded(value: number): number {
 function languageShares({ tokens, values }: Firings, documents: DocumentRow[]): { lang: string; share: number }[] {
   const mass = new Map<string, number>();
   let total = 0;
-  tokens.forEach((token, index) => {
-    const { lang } = documents[documentIndexAt(documents, token)]!;
-    mass.set(lang, (mass.get(lang) ?? 0) + values[index]!);
-    total += values[index]!;
-  });
+  // tokens ascend: a document's firings are next to each other
+  for (let index = 0; index < tokens.length; ) {
+    const { lang, start, length } = documents[documentIndexAt(documents, tokens[index]!)]!;
+    let sum = 0;
+    do sum += values[index++]!;
+    while (index < tokens.length && tokens[index]! < start + length);
+    mass.set(lang, (mass.get(lang) ?? 0) + sum);
+    total += sum;
+  }
   return [...mass.entries()]
     .sort(([a, x], [b, y]) => y - x || (a < b ? -1 : 1))
     .slice(0, 6)

@@ -54,10 +54,15 @@ export async function writeFirings(store: ArtifactStore, id: ArtifactId, shard: 
   for (let first = 0; first < features; first += featuresPerBlock) {
     const end = Math.min(features, first + featuresPerBlock);
     const entries = order.subarray(starts[first]!, starts[end]!);
+    const [token, value] = [new Int32Array(entries.length), new Float32Array(entries.length)];
+    for (let place = 0; place < entries.length; place++) {
+      token[place] = all.token[entries[place]!]!;
+      value[place] = all.value[entries[place]!]!;
+    }
     const tensors = {
       start: { shape: [end - first + 1], data: starts.subarray(first, end + 1).map((start) => start - starts[first]!) },
-      token: { shape: [entries.length], data: entries.map((entry) => all.token[entry]!) },
-      value: { shape: [entries.length], data: Float32Array.from(entries, (entry) => all.value[entry]!) },
+      token: { shape: [entries.length], data: token },
+      value: { shape: [entries.length], data: value },
       products: { shape: [end - first, d], data: products.subarray(first * d, end * d) },
     };
     const path = blockPath(shard, first / featuresPerBlock);
@@ -91,6 +96,45 @@ export async function readFirings(store: ArtifactStore, id: ArtifactId, block: n
   return { firings, products: sums };
 }
 
+/** Firings of several features, one after another as a reader meets them. */
+export interface FiringsInOrder {
+  /** Place of the feature in the list. */
+  feature: Int32Array;
+  /** Which of its firings. */
+  index: Int32Array;
+  /** So many are of tokens before t, [tokens + 1]. */
+  before: Int32Array;
+}
+
+/**
+ * Sorts firings by token, then by feature.
+ *
+ * @param tokens one above the last token there can be
+ * @param wanted of each feature, ascending indices of the firings that are meant; default: all
+ */
+export function inReadingOrder(firings: readonly Firings[], tokens: number, wanted?: readonly number[][]): FiringsInOrder {
+  const before = new Int32Array(tokens + 1);
+  const forAll = (visit: (token: number, feature: number, index: number) => void) =>
+    firings.forEach((ofFeature, feature) => {
+      const indices = wanted?.[feature];
+      const count = indices === undefined ? ofFeature.tokens.length : indices.length;
+      for (let place = 0; place < count; place++) {
+        const index = indices === undefined ? place : indices[place]!;
+        visit(ofFeature.tokens[index]!, feature, index);
+      }
+    });
+  forAll((token) => before[token + 1]!++);
+  for (let token = 0; token < tokens; token++) before[token + 1]! += before[token]!;
+  const next = before.slice();
+  const order = { feature: new Int32Array(before[tokens]!), index: new Int32Array(before[tokens]!), before };
+  forAll((token, feature, index) => {
+    const place = next[token]!++;
+    order.feature[place] = feature;
+    order.index[place] = index;
+  });
+  return order;
+}
+
 /** Whether features are correlated with each other on a window: a seeded choice, the same whatever shard it is in. */
 export function isCorrelated(window: number, windows: number, contextLength: number, correlationTokens: number): boolean {
   const share = correlationTokens / (windows * contextLength);
@@ -98,12 +142,30 @@ export function isCorrelated(window: number, windows: number, contextLength: num
 }
 
 /** Writes a shard's activations of the correlated windows, as they were read. */
-export async function writeRows(store: ArtifactStore, id: ArtifactId, shard: number, { token, feature, value }: SparseActivations, keeps: (token: number) => boolean): Promise<FileEntry> {
-  const kept = Int32Array.from(token.keys()).filter((entry) => keeps(token[entry]!));
-  const shape = [kept.length];
-  const tensors = { token: { shape, data: kept.map((entry) => token[entry]!) }, feature: { shape, data: kept.map((entry) => feature[entry]!) }, value: { shape, data: Float32Array.from(kept, (entry) => value[entry]!) } };
+export async function writeRows(store: ArtifactStore, id: ArtifactId, shard: number, all: SparseActivations, contextLength: number, keeps: (window: number) => boolean): Promise<FileEntry> {
+  const { token, feature, value } = inWindows(all, contextLength, keeps);
+  const shape = [token.length];
   const path = rowsPath(shard);
-  return { path, ...(await store.put(artifactPath(id, path), encodeSafetensors(tensors))), rows: kept.length };
+  return { path, ...(await store.put(artifactPath(id, path), encodeSafetensors({ token: { shape, data: token }, feature: { shape, data: feature }, value: { shape, data: value } }))), rows: token.length };
+}
+
+/** Those of the windows that are kept. */
+function inWindows({ token, feature, value }: SparseActivations, contextLength: number, keeps: (window: number) => boolean) {
+  const kept = { token: token.slice(), feature: feature.slice(), value: value.slice() };
+  let size = 0;
+  for (let entry = 0; entry < token.length; ) {
+    const window = Math.floor(token[entry]! / contextLength);
+    let end = entry;
+    while (end < token.length && token[end]! < (window + 1) * contextLength) end++;
+    if (keeps(window)) {
+      kept.token.copyWithin(size, entry, end);
+      kept.feature.copyWithin(size, entry, end);
+      kept.value.copyWithin(size, entry, end);
+      size += end - entry;
+    }
+    entry = end;
+  }
+  return { token: kept.token.subarray(0, size), feature: kept.feature.subarray(0, size), value: kept.value.subarray(0, size) };
 }
 
 /** The correlated windows' activations of all shards: tokens counted from the beginning, ascending. */
@@ -117,7 +179,7 @@ export async function readRows(store: ArtifactStore, id: ArtifactId, shards: num
   const all: SparseActivations = { token: new Int32Array(size), feature: new Int32Array(size), value: new Float32Array(size) };
   let filled = 0;
   for (const { shard, token, feature, value } of parts) {
-    all.token.set(token.map((inShard) => shard * tokensPerShard + inShard), filled);
+    for (let entry = 0; entry < token.length; entry++) all.token[filled + entry] = shard * tokensPerShard + token[entry]!;
     all.feature.set(feature, filled);
     all.value.set(value, filled);
     filled += token.length;
@@ -150,7 +212,7 @@ async function readTensors(store: ArtifactStore, id: ArtifactId, receipt: Receip
 /** A stable counting sort: entries [starts[f], starts[f + 1]) of `order` are those of feature f, in reading order. */
 function byFeature(feature: Int32Array, features: number): { starts: Int32Array; order: Int32Array } {
   const starts = new Int32Array(features + 1);
-  for (const one of feature) starts[one + 1]!++;
+  for (let entry = 0; entry < feature.length; entry++) starts[feature[entry]! + 1]!++;
   for (let one = 0; one < features; one++) starts[one + 1]! += starts[one]!;
   const next = starts.slice();
   const order = new Int32Array(feature.length);

@@ -25,9 +25,10 @@ export interface ScoredAnswer {
 export class ProbeScores {
   readonly support: ProbesPage[number]['support'][];
   readonly enough: boolean[];
-  private readonly bits: Uint32Array;
-  private readonly words: number;
   private readonly probes: number;
+  /** Probes that token t satisfies are satisfied[starts[t], starts[t + 1]). */
+  private readonly starts: Int32Array;
+  private readonly satisfied: Int32Array;
   /** 1 for tokens of documents on which answers are judged. */
   private readonly judged: Uint8Array;
   private readonly tokensIn: Record<Half, number>;
@@ -37,10 +38,9 @@ export class ProbeScores {
    * @param documents ascending, covering all tokens
    */
   constructor(bits: Uint32Array, words: number, probes: number, documents: readonly DocumentRow[]) {
-    this.bits = bits;
-    this.words = words;
     this.probes = probes;
     const tokens = words === 0 ? 0 : bits.length / words;
+    ({ starts: this.starts, satisfied: this.satisfied } = satisfiedBy(bits, words, tokens));
     this.judged = new Uint8Array(tokens);
     this.tokensIn = { chosenOn: 0, judgedOn: 0 };
     this.support = Array.from({ length: probes }, () => ({ chosenOn: 0, judgedOn: 0 }));
@@ -52,10 +52,11 @@ export class ProbeScores {
       for (let token = start; token < end; token++) {
         this.tokensIn[half]++;
         if (half === 'judgedOn') this.judged[token] = 1;
-        this.forProbesOf(token, (probe) => {
+        for (let entry = this.starts[token]!; entry < this.starts[token + 1]!; entry++) {
+          const probe = this.satisfied[entry]!;
           this.support[probe]![half]++;
           seen.add(probe);
-        });
+        }
       }
       for (const probe of seen) documentsIn[probe]![half]++;
     }
@@ -65,48 +66,57 @@ export class ProbeScores {
   /** A feature as an answer to every probe; undefined where no threshold finds a token that satisfies it. */
   answersOf(firings: Firings): (ScoredAnswer | undefined)[] {
     const sides: Record<Half, number[]> = { chosenOn: [], judgedOn: [] };
-    firings.tokens.forEach((token, index) => sides[this.judged[token] === 1 ? 'judgedOn' : 'chosenOn'].push(index));
+    for (let index = 0; index < firings.tokens.length; index++) sides[this.judged[firings.tokens[index]!] === 1 ? 'judgedOn' : 'chosenOn'].push(index);
     const chosen = this.choose(sorted(firings, sides.chosenOn));
     return this.judge(sorted(firings, sides.judgedOn), chosen);
   }
 
   /** The best F1 of each probe over all thresholds. */
-  private choose(ranked: Ranked): { f1: number; threshold: number }[] {
-    const best = Array.from({ length: this.probes }, () => ({ f1: 0, threshold: 0 }));
-    const hits = new Float64Array(this.probes);
-    forGroups(ranked, (start, end) => {
-      const next = end < ranked.values.length ? ranked.values[end]! : 0;
-      for (let rank = start; rank < end; rank++) this.forProbesOf(ranked.tokens[rank]!, (probe) => hits[probe]!++);
+  private choose({ tokens, values }: Ranked): { f1: number; threshold: number }[] {
+    const { starts, satisfied } = this;
+    const [bestF1, thresholds, hits] = Array.from({ length: 3 }, () => new Float64Array(this.probes)) as [Float64Array, Float64Array, Float64Array];
+    const support = Float64Array.from(this.support, ({ chosenOn }) => chosenOn);
+    forGroups(values, (start, end) => {
+      const next = end < values.length ? values[end]! : 0;
+      for (let rank = start; rank < end; rank++) {
+        for (let entry = starts[tokens[rank]!]!, last = starts[tokens[rank]! + 1]!; entry < last; entry++) hits[satisfied[entry]!]!++;
+      }
       // F1 is highest behind a token that satisfies the probe
       for (let rank = start; rank < end; rank++) {
-        this.forProbesOf(ranked.tokens[rank]!, (probe) => {
-          const f1 = f1Of(hits[probe]!, end, this.support[probe]!.chosenOn);
-          if (f1 > best[probe]!.f1) best[probe] = { f1, threshold: (ranked.values[start]! + next) / 2 };
-        });
+        for (let entry = starts[tokens[rank]!]!, last = starts[tokens[rank]! + 1]!; entry < last; entry++) {
+          const probe = satisfied[entry]!;
+          const f1 = f1Of(hits[probe]!, end, support[probe]!);
+          if (f1 <= bestF1[probe]!) continue;
+          bestF1[probe] = f1;
+          thresholds[probe] = (values[start]! + next) / 2;
+        }
       }
     });
-    return best;
+    return Array.from(bestF1, (f1, probe) => ({ f1, threshold: thresholds[probe]! }));
   }
 
-  private judge(ranked: Ranked, chosen: { f1: number; threshold: number }[]): (ScoredAnswer | undefined)[] {
-    const { tokens, values } = ranked;
-    const [hits, found, inTop, pairs] = Array.from({ length: 4 }, () => new Float64Array(this.probes)) as [Float64Array, Float64Array, Float64Array, Float64Array];
-    const inGroup = new Float64Array(this.probes);
+  private judge({ tokens, values }: Ranked, chosen: { f1: number; threshold: number }[]): (ScoredAnswer | undefined)[] {
+    const { starts, satisfied } = this;
+    const [hits, found, inTop, pairs, inGroup] = Array.from({ length: 5 }, () => new Float64Array(this.probes)) as [Float64Array, Float64Array, Float64Array, Float64Array, Float64Array];
+    const thresholds = Float64Array.from(chosen, ({ threshold }) => threshold);
+    const negatives = Float64Array.from(this.support, ({ judgedOn }) => this.tokensIn.judgedOn - judgedOn);
     const all = this.tokensIn.judgedOn;
-    forGroups(ranked, (start, end) => {
-      const present = new Set<number>();
+    const present = new Int32Array(this.probes);
+    forGroups(values, (start, end) => {
+      let presentCount = 0;
       for (let rank = start; rank < end; rank++) {
-        this.forProbesOf(tokens[rank]!, (probe) => {
-          present.add(probe);
-          inGroup[probe]!++;
+        for (let entry = starts[tokens[rank]!]!, last = starts[tokens[rank]! + 1]!; entry < last; entry++) {
+          const probe = satisfied[entry]!;
+          if (inGroup[probe]!++ === 0) present[presentCount++] = probe;
           if (rank < topTokens) inTop[probe]!++;
-          if (values[rank]! > chosen[probe]!.threshold) found[probe]!++;
-        });
+          if (values[rank]! > thresholds[probe]!) found[probe]!++;
+        }
       }
-      for (const probe of present) {
+      for (let each = 0; each < presentCount; each++) {
+        const probe = present[each]!;
         // tokens that don't satisfy the probe: as high as these, and lower
         const tied = end - start - inGroup[probe]!;
-        const lower = all - this.support[probe]!.judgedOn - (start - hits[probe]!) - tied;
+        const lower = negatives[probe]! - (start - hits[probe]!) - tied;
         pairs[probe]! += inGroup[probe]! * (lower + tied / 2);
         hits[probe]! += inGroup[probe]!;
         inGroup[probe] = 0;
@@ -133,17 +143,30 @@ export class ProbeScores {
       };
     });
   }
+}
 
-  private forProbesOf(token: number, visit: (probe: number) => void): void {
-    for (let word = 0; word < this.words; word++) {
-      let bits = this.bits[token * this.words + word]!;
-      while (bits !== 0) {
-        const bit = 31 - Math.clz32(bits);
-        visit(word * bitsPerWord + bit);
-        bits = (bits & ~(1 << bit)) >>> 0;
+/** Bits of ProbeMarks as lists of probes. */
+function satisfiedBy(bits: Uint32Array, words: number, tokens: number): { starts: Int32Array; satisfied: Int32Array } {
+  const starts = new Int32Array(tokens + 1);
+  const visit = (token: number, see: (probe: number) => void) => {
+    for (let word = 0; word < words; word++) {
+      let left = bits[token * words + word]!;
+      while (left !== 0) {
+        const bit = 31 - Math.clz32(left);
+        see(word * bitsPerWord + bit);
+        left = (left & ~(1 << bit)) >>> 0;
       }
     }
+  };
+  let count = 0;
+  for (let token = 0; token < tokens; token++) {
+    visit(token, () => count++);
+    starts[token + 1] = count;
   }
+  const satisfied = new Int32Array(count);
+  let filled = 0;
+  for (let token = 0; token < tokens; token++) visit(token, (probe) => (satisfied[filled++] = probe));
+  return { starts, satisfied };
 }
 
 /** Which half a document is in: a hash of its id. */
@@ -164,19 +187,34 @@ interface Ranked {
 const rankBits = 2 ** 22;
 
 /** By value downwards, equal ones by token: as one number each, a float32's bits above its place, where the places fit. */
-function sorted({ tokens, values }: Firings, indices: number[]): Ranked {
-  let order: ArrayLike<number>;
-  if (indices.length > rankBits) order = indices.sort((a, b) => values[b]! - values[a]! || a - b);
-  else {
-    const bits = new Uint32Array(Float32Array.from(indices, (index) => values[index]!).buffer);
-    const keys = Float64Array.from(bits, (valueBits, place) => valueBits * rankBits + (rankBits - 1 - place)).sort();
-    order = Array.from(keys.reverse(), (key) => indices[rankBits - 1 - (key % rankBits)]!);
+function sorted(firings: Firings, indices: number[]): Ranked {
+  const { values } = firings;
+  const count = indices.length;
+  if (count > rankBits) return ranked(firings, indices.sort((a, b) => values[b]! - values[a]! || a - b));
+  const keys = new Float64Array(count);
+  const one = new Float32Array(1);
+  const bitsOfOne = new Uint32Array(one.buffer);
+  for (let place = 0; place < count; place++) {
+    one[0] = values[indices[place]!]!;
+    keys[place] = bitsOfOne[0]! * rankBits + (rankBits - 1 - place);
   }
-  return { tokens: Int32Array.from(order, (index) => tokens[index]!), values: Float32Array.from(order, (index) => values[index]!) };
+  keys.sort();
+  const order = new Array<number>(count);
+  for (let rank = 0; rank < count; rank++) order[rank] = indices[rankBits - 1 - (keys[count - 1 - rank]! % rankBits)]!;
+  return ranked(firings, order);
+}
+
+function ranked(firings: Firings, order: number[]): Ranked {
+  const [tokens, values] = [new Int32Array(order.length), new Float32Array(order.length)];
+  for (let rank = 0; rank < order.length; rank++) {
+    tokens[rank] = firings.tokens[order[rank]!]!;
+    values[rank] = firings.values[order[rank]!]!;
+  }
+  return { tokens, values };
 }
 
 /** Ranks [start, end) of equal values, one group after another. */
-function forGroups({ values }: Ranked, visit: (start: number, end: number) => void): void {
+function forGroups(values: Float32Array, visit: (start: number, end: number) => void): void {
   for (let start = 0, end = 0; start < values.length; start = end) {
     end = start + 1;
     while (end < values.length && values[end] === values[start]) end++;

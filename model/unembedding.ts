@@ -3,6 +3,7 @@
 // rows of the embedding and of the input.
 import * as tf from '@tensorflow/tfjs-core';
 import { matMul } from './kernels.ts';
+import { lossKernel } from './lossKernel.ts';
 
 /** Rows of logits alive at once: at 50,304 columns, 1,024 rows are 206 MB. */
 const chunkRows = 1024;
@@ -11,6 +12,15 @@ const safeLogit = 70;
 
 /** Cross-entropy of every row, nats. final [n, d], embedding [vocabRows, d], targets int32 [n] → [n]. Call inside tf.tidy. */
 export function tokenLosses(final: tf.Tensor2D, embedding: tf.Tensor2D, targets: tf.Tensor1D): tf.Tensor1D {
+  const kernel = lossKernel();
+  if (kernel === undefined) return tokenLossesOnTensors(final, embedding, targets);
+  const losses = new Float32Array(final.shape[0]);
+  kernel.tokenLosses(final.dataSync() as Float32Array, embedding.dataSync() as Float32Array, targets.dataSync() as Int32Array, final.shape[1], losses);
+  return tf.tensor1d(losses);
+}
+
+/** The same without the native kernel. */
+export function tokenLossesOnTensors(final: tf.Tensor2D, embedding: tf.Tensor2D, targets: tf.Tensor1D): tf.Tensor1D {
   const safe = logitsAreSafe(final, embedding);
   return tf.concat1d(chunks(final, targets).map(({ rows, labels }) => tf.tidy(() => lossesOf(rows, tf.gather(embedding, labels), exponentials(rows, embedding, safe)))));
 }

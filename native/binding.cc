@@ -38,7 +38,7 @@ struct Opened {
   Kernel kernel;
   std::unique_ptr<Pool> pool;
 };
-Opened opened = {{nullptr, nullptr, nullptr}, nullptr};
+Opened opened = {{nullptr, nullptr, nullptr, nullptr}, nullptr};
 
 // An int counts the active pairs of a block of rows up to here, of whatever instruction set.
 constexpr int mostFeatures = 1 << 23;
@@ -322,6 +322,23 @@ napi_value losses(napi_env env, napi_callback_info info) {
   });
 }
 
+// tokenLosses(final, embedding, targets, d, out): model/lossKernel.ts.
+napi_value tokenLosses(napi_env env, napi_callback_info info) {
+  return guarded(env, [&]() -> napi_value {
+    Arguments given(env, info, 5);
+    const int d = given.whole(3, 1, mostFeatures);
+    size_t rows, columns;
+    const float* final = given.floats(0, -long(d), &rows);
+    const float* embedding = given.floats(1, -long(d), &columns);
+    const int32_t* targets = given.array<int32_t>(2, napi_int32_array, long(rows));
+    float* out = given.floats(4, long(rows));
+    for (size_t row = 0; row < rows; row++)
+      if (targets[row] < 0 || size_t(targets[row]) >= columns) throw Refused("target " + std::to_string(targets[row]) + " is no row of the embedding, which has " + std::to_string(columns));
+    inUse().kernel.tokenLosses(*inUse().pool, final, embedding, targets, int(rows), int(columns), d, out);
+    return nullptr;
+  });
+}
+
 napi_value halfConversion(napi_env env, napi_callback_info) {
   napi_value answer;
   napi_get_boolean(env, convertsHalf(), &answer);
@@ -437,7 +454,7 @@ napi_value initialise(napi_env env, napi_value exports) {
   const struct {
     const char* name;
     napi_callback function;
-  } all[] = {{"open", open}, {"create", create}, {"release", release}, {"load", load}, {"save", save}, {"step", step}, {"losses", losses}, {"convertsHalf", halfConversion}, {"widen", widen}, {"narrow", narrowing}, {"digests", digestsHere}, {"crc32", checksum}, {"createHash", createHash}, {"hash", hash}, {"digest", finishHash}};
+  } all[] = {{"open", open}, {"create", create}, {"release", release}, {"load", load}, {"save", save}, {"step", step}, {"losses", losses}, {"tokenLosses", tokenLosses}, {"convertsHalf", halfConversion}, {"widen", widen}, {"narrow", narrowing}, {"digests", digestsHere}, {"crc32", checksum}, {"createHash", createHash}, {"hash", hash}, {"digest", finishHash}};
   for (const auto& each : all) {
     napi_value function;
     napi_create_function(env, each.name, NAPI_AUTO_LENGTH, each.function, nullptr, &function);

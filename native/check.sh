@@ -1,5 +1,5 @@
 #!/bin/sh
-# The kernel, digests and half precision under sanitizers, on shapes, numbers and lengths that runs never have
+# The kernel (steps and losses), digests and half precision under sanitizers, on shapes, numbers and lengths that runs never have
 # (native/check/): addresses and undefined behaviour first, then threads. For who changes native/; five minutes on an idle
 # machine of two cores. CXX chooses the compiler.
 set -eu

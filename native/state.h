@@ -98,11 +98,12 @@ struct StepResult {
 
 class Pool;
 
-// One instruction set's compilation of the step.
+// One instruction set's compilation.
 struct Kernel {
   const char* isa;
   StepResult (*step)(State&, Pool&, const float* x, int rows, bool sparse, const StepSettings&, uint32_t* fired);
   void (*losses)(State&, Pool&, const float* x, int rows, double l1, double squareScale, float* out);
+  void (*tokenLosses)(Pool&, const float* x, const float* embedding, const int32_t* targets, int rows, int columns, int depth, float* out);
 };
 
 }  // namespace sae

@@ -1,7 +1,8 @@
-// One training step of a sparse autoencoder, compiled once for each instruction set (SAE_ISA names it).
+// One training step of a sparse autoencoder, and the losses of tokens, compiled once for each instruction set (SAE_ISA names it).
 #include <cmath>
 #include "dense.h"
 #include "sparse.h"
+#include "unembedding.h"
 #include "update.h"
 
 #define SAE_TEXT(name) #name
@@ -133,6 +134,6 @@ static void losses(State& state, Pool& pool, const float* x, int rows, double l1
 
 }  // namespace SAE_ISA
 
-Kernel SAE_EXPORT(SAE_ISA)() { return {SAE_NAME(SAE_ISA), SAE_ISA::step, SAE_ISA::losses}; }
+Kernel SAE_EXPORT(SAE_ISA)() { return {SAE_NAME(SAE_ISA), SAE_ISA::step, SAE_ISA::losses, SAE_ISA::tokenLosses}; }
 
 }  // namespace sae

@@ -18,10 +18,10 @@ export type StageName = z.infer<typeof stageName>;
 
 export const stageVersions: Record<StageName, number> = {
   tokenize: 1,
-  trainTransformer: 3,
+  trainTransformer: 4,
   sampleActivations: 3,
   trainSae: 4,
-  exportDashboard: 3,
+  exportDashboard: 4,
 };
 
 export { sha256Hex };

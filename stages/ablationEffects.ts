@@ -2,6 +2,7 @@
 // each once for all features, and nothing of a window is computed that no wanted effect needs.
 import * as tf from '@tensorflow/tfjs-core';
 import type { Firings } from '../data/featurePages.ts';
+import { inReadingOrder } from '../data/firings.ts';
 import type { TokenStream } from '../data/tokenStream.ts';
 import { Ablation } from '../model/ablation.ts';
 import type { Transformer } from '../model/transformer.ts';
@@ -29,33 +30,30 @@ export interface AblationControl {
 /** @param wanted of each feature, ascending indices of its firings; @returns of each feature, an effect a firing, 0 where it was not asked for */
 export async function ablationEffects({ model, hook, decoder, tokens, contextLength, losses, batchWindows }: AblatedModel, firings: Firings[], wanted: number[][], { shouldStop, onProgress }: AblationControl): Promise<Float32Array[]> {
   const effects = firings.map(({ values }) => new Float32Array(values.length));
-  const byWindow = new Map<number, { feature: number; index: number; token: number }[]>();
-  wanted.forEach((indices, feature) => {
-    for (const index of indices) {
-      const token = firings[feature]!.tokens[index]!;
-      const window = Math.floor(token / contextLength);
-      const known = byWindow.get(window);
-      if (known === undefined) byWindow.set(window, [{ feature, index, token }]);
-      else known.push({ feature, index, token });
-    }
-  });
-  const windows = [...byWindow.keys()].sort((a, b) => a - b);
+  const pairs = inReadingOrder(firings, losses.length, wanted);
+  const pairsBefore = (window: number) => pairs.before[window * contextLength]!;
+  const windows = Array.from({ length: Math.ceil(losses.length / contextLength) }, (_, window) => window).filter((window) => pairsBefore(window + 1) > pairsBefore(window));
   const ablation = new Ablation(model, hook, decoder);
   for (let start = 0; start < windows.length; start += batchWindows) {
     const inBatch = windows.slice(start, start + batchWindows);
     const batch = await sequences(tokens, inBatch.map((window) => window * contextLength), contextLength);
-    const clean = Float32Array.from({ length: batch.tokens.length }, (_, row) => losses[inBatch[Math.floor(row / contextLength)]! * contextLength + (row % contextLength)]!);
-    const pairs = inBatch.flatMap((window, place) =>
-      byWindow.get(window)!.sort((a, b) => a.token - b.token || a.feature - b.feature).map(({ feature, index, token }) => ({ feature, index, row: place * contextLength + (token % contextLength) })),
-    );
-    const found = tf.tidy(() =>
-      ablation.effects(tf.tensor1d(batch.tokens, 'int32'), tf.tensor1d(batch.targets, 'int32'), batch.batch, clean, {
-        row: Int32Array.from(pairs, ({ row }) => row),
-        feature: Int32Array.from(pairs, ({ feature }) => feature),
-        value: Float32Array.from(pairs, ({ feature, index }) => firings[feature]!.values[index]!),
-      }),
-    );
-    pairs.forEach(({ feature, index }, pair) => (effects[feature]![index] = found[pair]!));
+    const clean = new Float32Array(batch.tokens.length);
+    inBatch.forEach((window, place) => clean.set(losses.subarray(window * contextLength, (window + 1) * contextLength), place * contextLength));
+    // windows without a wanted effect have no pairs: those of a batch are next to each other
+    const [first, end] = [pairsBefore(inBatch[0]!), pairsBefore(inBatch.at(-1)! + 1)];
+    const feature = pairs.feature.subarray(first, end);
+    const index = pairs.index.subarray(first, end);
+    const [row, value] = [new Int32Array(end - first), new Float32Array(end - first)];
+    let pair = 0;
+    inBatch.forEach((window, place) => {
+      for (; first + pair < pairsBefore(window + 1); pair++) {
+        const { tokens: at, values } = firings[feature[pair]!]!;
+        row[pair] = place * contextLength + (at[index[pair]!]! % contextLength);
+        value[pair] = values[index[pair]!]!;
+      }
+    });
+    const found = tf.tidy(() => ablation.effects(tf.tensor1d(batch.tokens, 'int32'), tf.tensor1d(batch.targets, 'int32'), batch.batch, clean, { row, feature, value }));
+    found.forEach((effect, place) => (effects[feature[place]!]![index[place]!] = effect));
     onProgress(Math.min(1, (start + batchWindows) / windows.length));
     await breathe();
     if (shouldStop()) throw new StoppedError();

@@ -76,10 +76,10 @@ export async function readFeaturesShard(id: ArtifactId, shard: number, context: 
   const ofTokens = { losses: { shape: [losses.length], data: losses }, probes: { shape: [probes.length], data: probes } };
   const stored = await store.put(artifactPath(id, path), encodeSafetensors({ sum: { shape: [d], data: sums.sum }, squares: { shape: [d], data: sums.squares }, ...ofTokens }));
   const fired = sums.sparse.all();
-  const inRows = (token: number) => isCorrelated(first + Math.floor(token / length), windows, length, dashboard.correlationTokens);
+  const inRows = (window: number) => isCorrelated(first + window, windows, length, dashboard.correlationTokens);
   const files = [
     { path, ...stored, rows: totals.l0 },
-    await writeRows(store, id, shard, fired, inRows),
+    await writeRows(store, id, shard, fired, length, inRows),
     ...(await writeFirings(store, id, shard, fired, sums.products, features, dashboard.featuresPerBlock)),
   ];
   return { shard, files, metrics: totals, seconds: (performance.now() - started) / 1000, device: context.device };

@@ -47,8 +47,9 @@ export class ShardSums {
       const [decoded] = tf.tidy(() => {
         const f = encode(this.sae, part);
         const values = f.dataSync() as Float32Array;
-        l0 += this.sparse.append(values, features, firstToken + start);
-        l1 += sumOf(values);
+        const fired = this.sparse.append(values, features, firstToken + start);
+        l0 += fired.count;
+        l1 += fired.sum;
         addOnGrid(this.products, matMul(f, part, true, false).dataSync(), this.squareGrid);
         return [decode(this.sae, f)];
       }) as [tf.Tensor2D];
@@ -78,18 +79,23 @@ class SparseRows {
   private feature = new Int32Array(1 << 16);
   private value = new Float32Array(1 << 16);
 
-  /** Adds dense activations [rows, features]; the first row is token `firstToken`. Returns how many were not zero. */
-  append(dense: Float32Array, features: number, firstToken: number): number {
+  /** Adds dense activations [rows, features]; the first row is token `firstToken`. Returns how many were not zero, and their sum. */
+  append(dense: Float32Array, features: number, firstToken: number): { count: number; sum: number } {
     const before = this.size;
-    for (let index = 0; index < dense.length; index++) {
-      if (dense[index] === 0) continue;
-      if (this.size === this.value.length) this.grow();
-      this.token[this.size] = firstToken + Math.floor(index / features);
-      this.feature[this.size] = index % features;
-      this.value[this.size] = dense[index]!;
-      this.size++;
+    let sum = 0;
+    for (let row = 0; row * features < dense.length; row++) {
+      for (let feature = 0; feature < features; feature++) {
+        const value = dense[row * features + feature]!;
+        if (value === 0) continue;
+        if (this.size === this.value.length) this.grow();
+        this.token[this.size] = firstToken + row;
+        this.feature[this.size] = feature;
+        this.value[this.size] = value;
+        this.size++;
+        sum += value;
+      }
     }
-    return this.size - before;
+    return { count: this.size - before, sum };
   }
 
   all(): SparseActivations {

@@ -2,6 +2,7 @@
 // nearest neighbours, in chunks as the page fetches them, the block's columns of the index, and its answers to the probes.
 import * as tf from '@tensorflow/tfjs-core';
 import { artifactPath } from '../data/artifact.ts';
+import { keepBestFew } from '../data/bestFew.ts';
 import { alignedNeurons, CoFirings, correlatedNeurons, type ComponentSums } from '../data/correlations.ts';
 import { blockReceipt, chunkPath, indexPath, probesPath } from '../data/dashboardSite.ts';
 import { ablatedFirings, chooseFirings } from '../data/exampleChoice.ts';
@@ -59,8 +60,11 @@ export async function writeFeaturesBlock(id: ArtifactId, block: number, context:
     onProgress: (share) => report(share / 2),
   });
   const decoderRows = decoder.dataSync() as Float32Array;
+  const correlatedFeatures = coFirings.correlated(first, firings, dashboard.relatedShown);
 
   const files: FileEntry[] = [];
+  // while a chunk is written and synced, the next one is made
+  let writing: Promise<unknown> = Promise.resolve();
   const put = async (path: string, value: unknown, size: number) => files.push({ path, ...(await store.put(artifactPath(id, path), Buffer.from(JSON.stringify(value)))), rows: size });
   const index = emptyColumns();
   for (let start = 0; start < count; start += featuresPerChunk) {
@@ -82,15 +86,18 @@ export async function writeFeaturesBlock(id: ArtifactId, block: number, context:
         nearest: nearestOf(feature, cosines.subarray(row * features, (row + 1) * features)),
         neurons: alignedNeurons(decoderRows.subarray(inBlock * d, (inBlock + 1) * d), dashboard.relatedShown),
         correlatedNeurons: correlatedNeurons(ofFeature, products.subarray(inBlock * d, (inBlock + 1) * d), components, dashboard.relatedShown),
-        correlatedFeatures: coFirings.correlated(feature, ofFeature, dashboard.relatedShown),
+        correlatedFeatures: correlatedFeatures[inBlock]!,
       };
     });
     pages.forEach((page, row) => addToIndex(index, page, answers.add(page.feature, scores.answersOf(firings[start + row]!))));
-    await put(chunkPath(Math.floor((first + start) / featuresPerChunk)), pages, size);
+    await writing;
+    writing = put(chunkPath(Math.floor((first + start) / featuresPerChunk)), pages, size);
+    writing.catch(() => undefined); // it is awaited, but only after the next chunk
     report((1 + (start + size) / count) / 2);
     await breathe();
     if (context.shouldStop()) throw new StoppedError();
   }
+  await writing;
   tf.dispose([model.parameters, { ...sae }, mean, decoder]);
   await put(indexPath(block), index, count);
   await put(probesPath(block), answers.best(), dashboard.probes.length);
@@ -141,10 +148,7 @@ const nearestShown = 5;
 function nearestOf(feature: number, cosines: Float32Array): FeaturePage['nearest'] {
   const best: { feature: number; cosine: number }[] = [];
   cosines.forEach((cosine, other) => {
-    if (other === feature || (best.length === nearestShown && cosine <= best.at(-1)!.cosine)) return;
-    best.push({ feature: other, cosine });
-    best.sort((a, b) => b.cosine - a.cosine);
-    best.splice(nearestShown);
+    if (other !== feature) keepBestFew(best, { feature: other, cosine }, nearestShown, (a, b) => a.cosine > b.cosine || (a.cosine === b.cosine && a.feature < b.feature));
   });
   return best.map(({ feature: other, cosine }) => ({ feature: other, cosine: rounded(cosine) }));
 }

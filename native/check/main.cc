@@ -1,6 +1,7 @@
 // Drives the kernel on shapes and numbers that training never has, for native/check.sh: under sanitizers every access out
 // of bounds, every misaligned load and every race ends it. What it computes is compared too: with a plain loop in double
 // precision, between the paths, and between numbers of threads, bit by bit.
+#include <algorithm>
 #include <atomic>
 #include <cmath>
 #include <cstdio>
@@ -191,6 +192,41 @@ void checkScratch(const Kernel& kernel) {
       }
 }
 
+// Losses of tokens around the edges of vectors, tiles, blocks and panels, with logits that overflow unless they are shifted.
+void checkTokenLosses(const Kernel& kernel) {
+  Pool one(1), three(3);
+  struct LossShape {
+    int depth, columns, rows;
+  };
+  for (const auto [depth, columns, rows] : {LossShape{1, 1, 1}, {3, 2, 14}, {17, 33, 29}, {8, 2100, 5}, {70, 31, 400}, {600, 64, 15}})
+    for (const float scale : {0.1f, 1.f, 300.f}) {
+      std::mt19937 generator(depth * 31 + columns);
+      std::normal_distribution<float> normal;
+      std::vector<float> x(size_t(rows) * depth), embedding(size_t(columns) * depth), out(rows), again(rows);
+      for (float& value : x) value = scale * normal(generator) / std::sqrt(float(depth));
+      for (float& value : embedding) value = normal(generator);
+      std::vector<int32_t> targets(rows);
+      for (int row = 0; row < rows; row++) targets[row] = row % columns;
+      const std::string name = std::string(kernel.isa) + " losses " + std::to_string(depth) + " -> " + std::to_string(columns) + ", " + std::to_string(rows) + " rows, scale " + std::to_string(scale);
+      kernel.tokenLosses(one, x.data(), embedding.data(), targets.data(), rows, columns, depth, out.data());
+      kernel.tokenLosses(three, x.data(), embedding.data(), targets.data(), rows, columns, depth, again.data());
+      require(sameBits(out, again), name + ": other bits on 3 threads");
+      for (int row = 0; row < rows; row++) {
+        std::vector<double> logits(columns);
+        for (int column = 0; column < columns; column++)
+          for (int k = 0; k < depth; k++) logits[column] += double(x[size_t(row) * depth + k]) * embedding[size_t(column) * depth + k];
+        const double most = *std::max_element(logits.begin(), logits.end());
+        double sum = 0;
+        for (const double logit : logits) sum += std::exp(logit - most);
+        require(std::abs(out[row] - (std::log(sum) + most - logits[targets[row]])) < 2e-6 + scale * 3e-6, name + ": row " + std::to_string(row));
+      }
+      for (const float bad : {std::numeric_limits<float>::infinity(), -std::numeric_limits<float>::infinity(), std::numeric_limits<float>::quiet_NaN(), 3.4e38f}) {
+        x[x.size() / 2] = bad;
+        kernel.tokenLosses(three, x.data(), embedding.data(), targets.data(), rows, columns, depth, again.data());
+      }
+    }
+}
+
 void checkPool() {
   for (int threads = 1; threads < 5; threads++) {
     Pool pool(threads);
@@ -226,6 +262,7 @@ int main() {
     checkShapes(kernel);
     checkNumbers(kernel);
     checkScratch(kernel);
+    checkTokenLosses(kernel);
     std::printf("%s: checked\n", kernel.isa);
   }
   std::printf(failures == 0 ? "all right\n" : "%d failures\n", failures);

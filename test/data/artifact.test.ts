@@ -55,10 +55,10 @@ describe('specKey', () => {
   // stageVersion and put the new key here; if it did not, the change of key is a mistake.
   it.each<[StageName, string]>([
     ['tokenize', '53d3c0d652276bc1427a257f5f172f49e92b7d8146fbee5df22918a649fd014b'],
-    ['trainTransformer', '6777cbd6798aed18db9a1f165ff625eb7d5b1f8496b549cad6563b3d7a14bc6f'],
+    ['trainTransformer', '0ad8efbff804e4df8993efc14e2c3388faa68b44f15061e76c0a782c7cc7c21a'],
     ['sampleActivations', 'fd765b91a0de69023438e9d8df46982ef3a38cd045be1bfa7b7789e1746a131f'],
     ['trainSae', '8e4507c4fb48343a3727d0e1f16d692ba95094abd9ab0a1b7d421340a42dabac'],
-    ['exportDashboard', '8a5ce9bc0ce98c25efb311c870d5edee05aa5c58a6de82ac973876ba2093c2ba'],
+    ['exportDashboard', '3f979bbea06e035354cbb8ad7a740d81a422e1ba0d4b0fb6b67f7fc417fc45b0'],
   ])('of %s is the one that stores hold', (stage, key) => {
     expect(specKey(specs[stage])).toBe(key);
   });

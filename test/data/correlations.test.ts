@@ -29,7 +29,7 @@ const column = (feature: number) => dense.map((row) => row[feature]!);
 
 describe('features that fire together', () => {
   it('are correlated as by definition, over tokens on which neither fires too', () => {
-    const [first] = new CoFirings(rows, 6, 6, 3).correlated(0, firingsOf(0), 5);
+    const [first] = new CoFirings(rows, 6, 6, 3).correlated(0, [firingsOf(0)], 5)[0]!;
     expect(first!.feature).toBe(1);
     expect(first!.pearson).toBeCloseTo(byDefinition(column(0), column(1)), 3);
   });
@@ -37,18 +37,20 @@ describe('features that fire together', () => {
   it('leave out the feature itself and what goes with it less than by chance', () => {
     const coFirings = new CoFirings(rows, 6, 6, 3);
     expect(byDefinition(column(1), column(2))).toBeLessThan(0);
-    expect(coFirings.correlated(1, firingsOf(1), 5).map(({ feature }) => feature)).toEqual([0]);
-    expect(coFirings.correlated(2, firingsOf(2), 5)).toEqual([]);
+    expect(coFirings.correlated(1, [firingsOf(1)], 5)[0]!.map(({ feature }) => feature)).toEqual([0]);
+    expect(coFirings.correlated(2, [firingsOf(2)], 5)[0]!).toEqual([]);
   });
 
-  it('are counted anew for every feature', () => {
+  it('are the same whichever features are asked for together', () => {
     const coFirings = new CoFirings(rows, 6, 6, 3);
-    expect(coFirings.correlated(0, firingsOf(0), 5)).toEqual(coFirings.correlated(0, firingsOf(0), 5));
+    const together = coFirings.correlated(0, [0, 1, 2].map(firingsOf), 5);
+    expect(together).toEqual([0, 1, 2].map((feature) => coFirings.correlated(feature, [firingsOf(feature)], 5)[0]!));
+    expect(together).toEqual([0, 1, 2].map((feature) => new CoFirings(rows, 6, 6, 3).correlated(feature, [firingsOf(feature)], 5)[0]!));
   });
 
   it('count on the given tokens only', () => {
     const half = { token: rows.token.filter((token) => token < 3), feature: rows.feature.filter((_, entry) => rows.token[entry]! < 3), value: rows.value.filter((_, entry) => rows.token[entry]! < 3) };
-    const [first] = new CoFirings(half, 3, 6, 3).correlated(0, firingsOf(0), 5);
+    const [first] = new CoFirings(half, 3, 6, 3).correlated(0, [firingsOf(0)], 5)[0]!;
     expect(first!.pearson).toBeCloseTo(byDefinition(column(0).slice(0, 3), column(1).slice(0, 3)), 3);
   });
 });
