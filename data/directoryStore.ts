@@ -6,17 +6,13 @@ import { link, mkdir, open, readdir, rename, rm, rmdir, stat, statfs, type FileH
 import { dirname, join } from 'node:path';
 import { UserError } from '../schemas/errors.ts';
 import type { ArtifactStore, ListedObject, Stored, UnfinishedWrite } from './artifactStore.ts';
-import { pieceHash } from './pieceHash.ts';
+import { PieceWriter } from './pieceWriter.ts';
 import { checkPath, checkPrefix, checkRange, NotFoundError, temporaryPrefix } from './storePath.ts';
 
 /** Linux reads at most 2 GiB in one call. */
 const readBytesAtOnce = 2 ** 30;
 /** Ranges up to this size are read without asking first how long the file is. */
 const unaskedBytes = 64 * 2 ** 20;
-/** Pieces are written together up to this size: a call for each would cost more than its writing. */
-const writtenBytesAtOnce = 4 * 2 ** 20;
-/** A disk gets to work when so much was written: else it would begin when all is, and its whole time be waited for. */
-const syncedBytesAtOnce = 32 * 2 ** 20;
 
 export class DirectoryStore implements ArtifactStore {
   readonly uri: string;
@@ -142,7 +138,7 @@ export class DirectoryStore implements ArtifactStore {
       try {
         await makeFolder(folder);
         file = await open(temporary, 'wx');
-        await content.writeTo(file);
+        await content.writeTo(file, temporary);
         await file.sync();
         await file.close();
         const result = await publish(temporary);
@@ -249,70 +245,7 @@ export async function explainWriteError(error: unknown, folder: string, neededBy
 interface Content {
   /** Known so far: for the message of a full disk. */
   readonly bytes: number;
-  writeTo(file: FileHandle): Promise<void>;
-}
-
-/** Pieces on their way into a file: while some are written, hashed and brought to the disk, the next are made. */
-class PieceWriter implements Content {
-  readonly hash = pieceHash();
-  bytes = 0;
-  private readonly pieces: Iterable<Uint8Array> | AsyncIterable<Uint8Array>;
-
-  constructor(pieces: Iterable<Uint8Array> | AsyncIterable<Uint8Array>) {
-    this.pieces = pieces;
-  }
-
-  async writeTo(file: FileHandle): Promise<void> {
-    let waiting: Uint8Array[] = [];
-    let waitingBytes = 0;
-    let unsyncedBytes = 0;
-    let writing: Promise<void> = Promise.resolve();
-    let syncing: Promise<void> = Promise.resolve();
-    let isSyncing = false;
-    const write = async () => {
-      const batch = waiting;
-      unsyncedBytes += waitingBytes;
-      waiting = [];
-      waitingBytes = 0;
-      await writing;
-      if (unsyncedBytes >= syncedBytesAtOnce && !isSyncing) {
-        unsyncedBytes = 0;
-        isSyncing = true;
-        syncing = syncing.then(() => file.datasync()).finally(() => (isSyncing = false));
-        syncing.catch(() => undefined);
-      }
-      writing = writeAll(file, batch);
-      // Awaited before the next batch; until then it is no unhandled rejection.
-      writing.catch(() => undefined);
-      for (const piece of batch) await this.hash.add(piece);
-    };
-    try {
-      for await (const piece of this.pieces) {
-        this.bytes += piece.length;
-        waiting.push(piece);
-        waitingBytes += piece.length;
-        if (waitingBytes >= writtenBytesAtOnce) await write();
-      }
-      await write();
-    } finally {
-      // A file is not closed under a call that is at it.
-      await Promise.allSettled([writing, syncing]);
-    }
-    await Promise.all([writing, syncing]);
-  }
-}
-
-/** A call may write less than it was given. */
-async function writeAll(file: FileHandle, pieces: Uint8Array[]): Promise<void> {
-  let rest = pieces.filter(({ length }) => length > 0);
-  while (rest.length > 0) {
-    let { bytesWritten } = await file.writev(rest);
-    rest = rest.flatMap((piece) => {
-      const written = Math.min(bytesWritten, piece.length);
-      bytesWritten -= written;
-      return written === piece.length ? [] : [piece.subarray(written)];
-    });
-  }
+  writeTo(file: FileHandle, path: string): Promise<void>;
 }
 
 /** Makes a folder and its parents, and lets the new names survive a crash. */

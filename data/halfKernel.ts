@@ -8,8 +8,12 @@ export interface HalfKernel {
    * @param rows for each row its block and its place there, [2 · rows]
    */
   widen(blocks: readonly Uint16Array[], rows: Uint32Array, d: number, scale: number, target: Float32Array): void;
-  /** Rounds `source` into `target`, of the same length; returns the bits of the largest magnitude, above 0x7bff where something is not finite. */
-  narrow(source: Float32Array, target: Uint16Array): number;
+  /**
+   * Rounds rows of d numbers: row r of `source` becomes row places[r] of `target`.
+   *
+   * @returns the bits of the largest magnitude, above 0x7bff where something is not finite
+   */
+  narrow(source: Float32Array, d: number, places: Uint32Array, target: Uint16Array): number;
 }
 
 let registered: HalfKernel | undefined;

@@ -31,6 +31,9 @@ class HashBeside implements PieceHash {
   private readonly hash: NativeHash;
   private waiting: Uint8Array[] = [];
   private waitingBytes = 0;
+  /** The pieces that are being hashed. */
+  private hashing: Promise<void> = Promise.resolve();
+  /** All that were given so far. */
   private running: Promise<void> | undefined;
 
   constructor(kernel: DigestKernel) {
@@ -42,7 +45,8 @@ class HashBeside implements PieceHash {
     this.waiting.push(piece);
     this.waitingBytes += piece.length;
     this.running ??= this.drain();
-    while (this.waitingBytes > waitingBytesAtMost) await this.running;
+    // until the pieces before these are in, no longer: the hash must never want for the next
+    while (this.waitingBytes > waitingBytesAtMost) await this.hashing;
   }
 
   async digest(): Promise<string> {
@@ -57,7 +61,8 @@ class HashBeside implements PieceHash {
       const pieces = this.waiting;
       this.waiting = [];
       this.waitingBytes = 0;
-      await this.kernel.hash(this.hash, pieces);
+      this.hashing = this.kernel.hash(this.hash, pieces);
+      await this.hashing;
     }
     this.running = undefined;
   }

@@ -360,16 +360,31 @@ napi_value widen(napi_env env, napi_callback_info info) {
   });
 }
 
-// narrow(source, target): data/halfKernel.ts.
+// narrow(source, d, places, target): data/halfKernel.ts.
 napi_value narrowing(napi_env env, napi_callback_info info) {
   return guarded(env, [&] {
     if (!convertsHalf()) throw Refused("this processor does not convert half precision");
+    Arguments given(env, info, 4);
+    const size_t d = size_t(given.whole(1, 1, mostFeatures));
+    size_t rows, room;
+    const uint32_t* places = given.any<uint32_t>(2, napi_uint32_array, &rows);
+    const float* source = given.floats(0, long(rows * d));
+    uint16_t* target = given.any<uint16_t>(3, napi_uint16_array, &room);
+    napi_value answer;
+    napi_create_uint32(env, narrowToPlaces(*inUse().pool, source, rows, d, places, target, room / d), &answer);
+    return answer;
+  });
+}
+
+// alignedAt(bytes, alignment): data/directFile.ts.
+napi_value alignedAt(napi_env env, napi_callback_info info) {
+  return guarded(env, [&] {
     Arguments given(env, info, 2);
     size_t count;
-    const float* source = given.any<float>(0, napi_float32_array, &count);
-    uint16_t* target = given.array<uint16_t>(1, napi_uint16_array, long(count));
+    const uint8_t* bytes = given.any<uint8_t>(0, napi_uint8_array, &count);
+    const uintptr_t alignment = uintptr_t(given.whole(1, 1, 1 << 20));
     napi_value answer;
-    napi_create_uint32(env, narrowAll(*inUse().pool, source, count, target), &answer);
+    napi_create_uint32(env, uint32_t((alignment - reinterpret_cast<uintptr_t>(bytes) % alignment) % alignment), &answer);
     return answer;
   });
 }
@@ -454,7 +469,7 @@ napi_value initialise(napi_env env, napi_value exports) {
   const struct {
     const char* name;
     napi_callback function;
-  } all[] = {{"open", open}, {"create", create}, {"release", release}, {"load", load}, {"save", save}, {"step", step}, {"losses", losses}, {"tokenLosses", tokenLosses}, {"convertsHalf", halfConversion}, {"widen", widen}, {"narrow", narrowing}, {"digests", digestsHere}, {"crc32", checksum}, {"createHash", createHash}, {"hash", hash}, {"digest", finishHash}};
+  } all[] = {{"open", open}, {"create", create}, {"release", release}, {"load", load}, {"save", save}, {"step", step}, {"losses", losses}, {"tokenLosses", tokenLosses}, {"convertsHalf", halfConversion}, {"widen", widen}, {"narrow", narrowing}, {"alignedAt", alignedAt}, {"digests", digestsHere}, {"crc32", checksum}, {"createHash", createHash}, {"hash", hash}, {"digest", finishHash}};
   for (const auto& each : all) {
     napi_value function;
     napi_create_function(env, each.name, NAPI_AUTO_LENGTH, each.function, nullptr, &function);

@@ -36,10 +36,16 @@ inline void widenPlaces(Pool& pool, const Blocks& blocks, const uint32_t* places
   inUnits(pool, rows, rowsAtOnce, [&](size_t, size_t first, size_t end) { widenRows(from.data() + first, end - first, d, scale, target + first * d); });
 }
 
-// As `narrow`.
-inline uint16_t narrowAll(Pool& pool, const float* source, size_t count, uint16_t* target) {
-  std::vector<uint16_t> largest((count + numbersAtOnce - 1) / numbersAtOnce, 0);
-  inUnits(pool, count, numbersAtOnce, [&](size_t unit, size_t first, size_t end) { largest[unit] = narrow(source + first, end - first, target + first); });
+// Rows of d numbers, rounded: row r becomes row places[r] of `target`, which has room for targetRows of them. Returns the
+// bits of the largest magnitude.
+inline uint16_t narrowToPlaces(Pool& pool, const float* source, size_t rows, size_t d, const uint32_t* places, uint16_t* target, size_t targetRows) {
+  for (size_t r = 0; r < rows; r++)
+    if (places[r] >= targetRows) throw std::invalid_argument("there is no row " + std::to_string(places[r]) + " in the target");
+  const size_t atOnce = std::max<size_t>(1, numbersAtOnce / d);
+  std::vector<uint16_t> largest((rows + atOnce - 1) / atOnce, 0);
+  inUnits(pool, rows, atOnce, [&](size_t unit, size_t first, size_t end) {
+    for (size_t r = first; r < end; r++) largest[unit] = std::max(largest[unit], narrow(source + r * d, d, target + places[r] * d));
+  });
   return largest.empty() ? 0 : *std::max_element(largest.begin(), largest.end());
 }
 

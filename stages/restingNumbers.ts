@@ -10,45 +10,55 @@ export class RestingNumbers {
   /** The largest magnitude so far, as it rests. */
   largest = 0;
   private readonly config: Pick<ActivationsConfig, 'dtype' | 'onOverflow'>;
-  private halfs = new Uint16Array(0);
 
   constructor(config: Pick<ActivationsConfig, 'dtype' | 'onOverflow'>) {
     this.config = config;
   }
 
   /**
-   * The bytes of `values`, good until the next call.
+   * Puts rows of `values` [places · d] to rest in `target`, row r as its row places[r].
    *
    * @param refuse makes what is thrown where the dtype does not hold a number: its index in `values`, and how many there are
    */
-  rest(values: Float32Array, refuse: (index: number, count: number) => Error): Uint8Array {
-    if (this.config.dtype === 'float32') {
-      const bad = values.findIndex((value) => !Number.isFinite(value));
-      if (bad >= 0) throw refuse(bad, values.filter((value) => !Number.isFinite(value)).length);
-      for (const value of values) if (Math.abs(value) > this.largest) this.largest = Math.abs(value);
-      return new Uint8Array(values.buffer, values.byteOffset, values.byteLength);
-    }
-    if (this.halfs.length !== values.length) this.halfs = new Uint16Array(values.length);
-    let largest = narrow(values, this.halfs);
+  rest(values: Float32Array, d: number, places: Uint32Array, target: Uint8Array, refuse: (index: number, count: number) => Error): void {
+    if (this.config.dtype === 'float32') return this.restAsTheyAre(values, d, places, target, refuse);
+    const halfs = new Uint16Array(target.buffer, target.byteOffset, target.length / 2);
+    let largest = narrow(values, d, places, halfs);
     if (!(largest <= maxFloat16)) {
-      this.overflows += this.saturated(values, refuse);
+      const { saturated, overflows } = this.saturated(values, refuse);
+      scatter(saturated, d, places, halfs);
+      this.overflows += overflows;
       largest = maxFloat16;
     }
     this.largest = Math.max(this.largest, largest);
-    return new Uint8Array(this.halfs.buffer);
   }
 
-  private saturated(values: Float32Array, refuse: (index: number, count: number) => Error): number {
+  private restAsTheyAre(values: Float32Array, d: number, places: Uint32Array, target: Uint8Array, refuse: (index: number, count: number) => Error): void {
+    const bad = values.findIndex((value) => !Number.isFinite(value));
+    if (bad >= 0) throw refuse(bad, values.filter((value) => !Number.isFinite(value)).length);
+    for (const value of values) if (Math.abs(value) > this.largest) this.largest = Math.abs(value);
+    scatter(values, d, places, new Float32Array(target.buffer, target.byteOffset, target.length / 4));
+  }
+
+  private saturated(values: Float32Array, refuse: (index: number, count: number) => Error): { saturated: Uint16Array; overflows: number } {
     const ofTheModel = values.findIndex((value) => !Number.isFinite(value));
     if (ofTheModel >= 0) throw refuse(ofTheModel, values.filter((value) => !Number.isFinite(value)).length);
-    const overflows = saturateFloat16(values, this.halfs);
+    const saturated = toFloat16(values);
+    const overflows = saturateFloat16(values, saturated);
     if (this.config.onOverflow === 'fail') throw refuse(values.findIndex((value) => Math.abs(value) > maxFloat16), overflows);
-    return overflows;
+    return { saturated, overflows };
   }
 }
 
-/** Rounds to half precision; returns the largest magnitude. */
-function narrow(values: Float32Array, halfs: Uint16Array): number {
+/** Rounds rows to half precision, each into its place; returns the largest magnitude. */
+function narrow(values: Float32Array, d: number, places: Uint32Array, target: Uint16Array): number {
   const kernel = halfKernel();
-  return kernel === undefined ? largestFloat16(toFloat16(values, halfs)) : float16Values[kernel.narrow(values, halfs)]!;
+  if (kernel !== undefined) return float16Values[kernel.narrow(values, d, places, target)]!;
+  const halfs = toFloat16(values);
+  scatter(halfs, d, places, target);
+  return largestFloat16(halfs);
+}
+
+function scatter<Numbers extends Uint16Array | Float32Array>(rows: Numbers, d: number, places: Uint32Array, target: Numbers): void {
+  places.forEach((place, row) => target.set(rows.subarray(row * d, (row + 1) * d), place * d));
 }

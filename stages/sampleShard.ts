@@ -60,11 +60,9 @@ export async function sampleShard(id: ArtifactId, shard: number, context: JobCon
     const vectors = (await result.data()) as Float32Array;
     d = result.shape[1];
     result.dispose();
-    const rowBytes = d * bytesPerNumber[activations.dtype];
-    if (group.activation.length === 0) group.activation = new Uint8Array(rows * rowBytes);
+    if (group.activation.length === 0) group.activation = new Uint8Array(rows * d * bytesPerNumber[activations.dtype]);
     const places = place.subarray(start * kept, (start + batch) * kept);
-    const resting = numbers.rest(vectors, (index, why) => refusal(config, shard, index % d, vectors[index]!, why, group, places[Math.floor(index / d)]!, documents));
-    places.forEach((target, row) => group.activation.set(resting.subarray(row * rowBytes, (row + 1) * rowBytes), target * rowBytes));
+    numbers.rest(vectors, d, places, group.activation, (index, why) => refusal(config, shard, index % d, vectors[index]!, why, group, places[Math.floor(index / d)]!, documents));
     context.report({ done: start + batch, total: prompts, unit: 'prompts', metrics: { vectors: (start + batch) * kept } });
     await breathe();
     if (context.shouldStop()) throw new StoppedError();

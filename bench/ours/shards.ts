@@ -18,18 +18,19 @@ registerNativeSaeKernel(threads);
 const store = openStore(uri);
 const vectors = gelu(Math.min(rows, 4 * rowsPerGroup) * d);
 
+const places = new Uint32Array(rowsPerGroup).map((_, row) => row);
+
 /** The shard's memory, which sampling fills batch by batch. */
 const shardMemory = new Uint8Array(rows * d * bytesPerNumber.float16).fill(1);
 
-/** Row groups of vectors that are converted, and put where they belong, when they are asked for. */
+/** Row groups of vectors that are converted, each into its place, when they are asked for. */
 function* groups(): Generator<RowGroup> {
   const numbers = new RestingNumbers({ dtype: 'float16', onOverflow: 'fail' });
   for (let start = 0; start < rows; start += rowsPerGroup) {
     const count = Math.min(rowsPerGroup, rows - start);
     const from = start % (vectors.length / d);
-    const resting = numbers.rest(vectors.subarray(from * d, (from + count) * d), () => new Error('a number too large'));
     const activation = shardMemory.subarray(start * d * bytesPerNumber.float16, (start + count) * d * bytesPerNumber.float16);
-    activation.set(resting);
+    numbers.rest(vectors.subarray(from * d, (from + count) * d), d, places.subarray(0, count), activation, () => new Error('a number too large'));
     const column = () => new Int32Array(count).fill(start);
     yield { activation, document: column(), position: column(), token: column() };
   }

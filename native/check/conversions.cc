@@ -207,23 +207,39 @@ bool rounds(float number, uint16_t half) {
 void checkNarrow() {
   Pool one(1), three(3);
   std::mt19937 generator(17);
-  for (const size_t count : {0, 1, 7, 8, 9, 15, 17, 4097, 65535, 65536, 65537, 200'003})
+  struct Rows {
+    size_t rows, d;
+  };
+  for (const auto [rows, d] : {Rows{0, 1}, {1, 1}, {1, 7}, {7, 1}, {3, 8}, {5, 9}, {15, 17}, {4097, 3}, {129, 512}, {2, 65537}, {200, 1001}})
     for (const size_t shift : {0, 1, 3}) {
+      const size_t count = rows * d;
       std::vector<float> source(shift + count);
       for (float& number : source) {
         const uint32_t bits = generator() % 4 == 0 ? uint32_t(generator()) : uint32_t(generator() % 0x0f800000u) + 0x38000000u - 0x00800000u;
         std::memcpy(&number, &bits, 4);
       }
+      std::vector<uint32_t> places(rows);
+      for (size_t r = 0; r < rows; r++) places[r] = uint32_t(r);
+      std::shuffle(places.begin(), places.end(), generator);
       for (Pool* pool : {&one, &three}) {
         std::vector<uint16_t> target(shift + count);
-        const uint16_t largest = narrowAll(*pool, count == 0 ? nullptr : source.data() + shift, count, count == 0 ? nullptr : target.data() + shift);
+        const uint16_t largest = narrowToPlaces(*pool, source.data() + shift, rows, d, places.data(), target.data() + shift, rows);
         uint16_t expected = 0;
         bool right = true;
-        for (size_t i = shift; i < shift + count; i++) {
-          right = right && rounds(source[i], target[i]);
-          expected = std::max<uint16_t>(expected, target[i] & 0x7fff);
+        for (size_t r = 0; r < rows; r++)
+          for (size_t i = 0; i < d; i++) {
+            const uint16_t half = target[shift + places[r] * d + i];
+            right = right && rounds(source[shift + r * d + i], half);
+            expected = std::max<uint16_t>(expected, half & 0x7fff);
+          }
+        require(right && largest == expected, std::to_string(rows) + " rows of " + std::to_string(d) + " rounded");
+        bool refused = rows == 0;
+        try {
+          narrowToPlaces(*pool, source.data() + shift, rows, d, places.data(), target.data() + shift, rows - 1);
+        } catch (const std::invalid_argument&) {
+          refused = true;
         }
-        require(right && largest == expected, std::to_string(count) + " numbers rounded");
+        require(refused, "a place beyond the target");
       }
     }
 }

@@ -24,14 +24,27 @@ it.runIf(half !== undefined)('rounds as the portable conversion does, every tie 
   for (const length of [numbers.length, 65_536, 65_537, 13, 1]) {
     const source = numbers.subarray(numbers.length - length);
     const target = new Uint16Array(length);
-    const largest = half!.narrow(source, target);
+    const largest = half!.narrow(source, length, Uint32Array.of(0), target);
     const expected = toFloat16(source);
     expect(Buffer.from(target.buffer).equals(Buffer.from(expected.buffer))).toBe(true);
     expect(float16Values[largest]).toBe(largestFloat16(expected));
   }
-  expect(half!.narrow(new Float32Array(0), new Uint16Array(0))).toBe(0);
-  expect(half!.narrow(Float32Array.of(1, NaN), new Uint16Array(2))).toBeGreaterThan(0x7c00);
-  expect(half!.narrow(Float32Array.of(1, -1e9, 2), new Uint16Array(3))).toBe(0x7c00);
+  expect(half!.narrow(new Float32Array(0), 1, new Uint32Array(0), new Uint16Array(0))).toBe(0);
+  expect(half!.narrow(Float32Array.of(1, NaN), 2, Uint32Array.of(0), new Uint16Array(2))).toBeGreaterThan(0x7c00);
+  expect(half!.narrow(Float32Array.of(1, -1e9, 2), 3, Uint32Array.of(0), new Uint16Array(3))).toBe(0x7c00);
+});
+
+it.runIf(half !== undefined)('puts each row in its place, on any number of threads', () => {
+  const stream = new RandomStream(2, 'half');
+  for (const [rows, d] of [[1, 5], [700, 33], [3, 70_000]] as const) {
+    const source = Float32Array.from({ length: rows * d }, () => stream.normal());
+    const places = stream.permutation(rows);
+    const expected = new Uint16Array(rows * d);
+    places.forEach((place, row) => expected.set(toFloat16(source.slice(row * d, (row + 1) * d)), place * d));
+    const target = new Uint16Array(rows * d);
+    half!.narrow(source, d, places, target);
+    expect(Buffer.from(target.buffer).equals(Buffer.from(expected.buffer))).toBe(true);
+  }
 });
 
 it.runIf(half !== undefined)('assembles the batches that the table does, at any width and scale', () => {
@@ -62,5 +75,6 @@ it.runIf(half !== undefined)('refuses rows and arrays that are not there', () =>
   expect(widen([0, 5], 2, 2)).toThrow('row 5 of block 0 is not there');
   expect(widen([1, 0], 2, 2)).toThrow('row 0 of block 1 is not there');
   expect(widen([0, 0], 2, 4)).toThrow(TypeError);
-  expect(() => half!.narrow(new Float32Array(2), new Uint16Array(1))).toThrow(TypeError);
+  expect(() => half!.narrow(new Float32Array(2), 1, Uint32Array.of(0, 1), new Uint16Array(1))).toThrow('there is no row 1 in the target');
+  expect(() => half!.narrow(new Float32Array(3), 2, Uint32Array.of(0), new Uint16Array(2))).toThrow('argument 1 has 3 elements, not 2');
 });
