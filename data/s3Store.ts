@@ -8,6 +8,7 @@ import type * as s3Sdk from '@aws-sdk/client-s3';
 import { UserError } from '../schemas/errors.ts';
 import type { ArtifactStore, ListedObject, Stored, UnfinishedWrite } from './artifactStore.ts';
 import { RemoteTrouble } from './patience.ts';
+import { PayloadHash } from './payloadHash.ts';
 import { pieceHash } from './pieceHash.ts';
 import { checkPath, checkPrefix, checkRange, isPath, NotFoundError } from './storePath.ts';
 
@@ -279,6 +280,7 @@ export async function connect(maxAttempts?: number): Promise<Connection> {
     // Objects carry their own SHA-256, and many compatible servers refuse the SDK's checksum trailers.
     requestChecksumCalculation: 'WHEN_REQUIRED',
     responseChecksumValidation: 'WHEN_REQUIRED',
+    sha256: PayloadHash,
     requestHandler: { connectionTimeout: connectMs, socketTimeout: idleMs },
     ...(maxAttempts === undefined || process.env['AWS_MAX_ATTEMPTS'] !== undefined ? {} : { maxAttempts }),
     ...(ownServer ? { forcePathStyle: true, region: process.env['AWS_REGION'] ?? 'us-east-1' } : {}),
