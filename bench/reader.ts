@@ -55,7 +55,11 @@ async function run(folder: string, { threads, rounds, only, log }: BenchSettings
     const peerVersion = reads ? other.version : 'the same step, its batch in memory';
     outcome.cases.push(compare(name, 'ms', mine.ms, other.ms, peerVersion, reads ? { note: shape } : { note: shape, goal: 0.95 }));
     if (reads) outcome.notes.push(`the reader alone gives ${Math.round((batchSize / mine.ms) * 1_000)} vectors/s, ${Math.round((megabytes / mine.ms) * 1_000)} MB/s of file; peak memory ${Math.round(mine.peakRssBytes / 1e6)} MB, pyarrow ${Math.round(other.peakRssBytes / 1e6)} MB`);
-    else outcome.notes.push(`training waits ${(100 * mine.values.at(-1)!['waitingFraction']!).toFixed(1)} % of its time for batches, their assembly included; peak memory ${Math.round((mine.peakRssBytes - other.peakRssBytes) / 1e6)} MB more than with a batch in memory, of which two pools are ${Math.round((2 * mixShards * 4_096 * d * 2) / 1e6)} MB`);
+    else {
+      const { waitingFraction, blocksFraction } = mine.values.at(-1)! as { waitingFraction: number; blocksFraction: number };
+      const percent = (share: number) => `${(100 * share).toFixed(1)} %`;
+      outcome.notes.push(`after its first batch, training waits ${percent(blocksFraction)} of its time for blocks from the disk, and ${percent(waitingFraction - blocksFraction)} goes into assembling batches; peak memory ${Math.round((mine.peakRssBytes - other.peakRssBytes) / 1e6)} MB more than with a batch in memory, of which two pools are ${Math.round((2 * mixShards * 4_096 * d * 2) / 1e6)} MB`);
+    }
   }
   return outcome;
 }

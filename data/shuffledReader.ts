@@ -56,6 +56,8 @@ export class ShuffledReader {
   readonly totalRows: number;
   /** Whole batches in all epochs together; rows left over at the very end are not read. */
   readonly batches: number;
+  /** How long batches were held up by blocks that were not there yet, so far. */
+  blocksWaitedMs = 0;
   private readonly options: ShuffledReaderOptions;
   private readonly order: ReadingOrder;
   private readonly pools = new Map<number, HeldPool>();
@@ -141,12 +143,15 @@ export class ShuffledReader {
     for (const held of this.pools.keys()) if (held !== id && held !== next) this.drop(held);
     const pool = this.pools.get(id) ?? this.load(id);
     if (this.order.epochOf(next) < this.options.epochs && !this.pools.has(next)) this.load(next);
+    const asked = performance.now();
     try {
       pool.loaded ??= await Promise.all(pool.blocks.map(({ shard, block }) => pool.loading.get(`${shard}/${block}`)!));
     } catch (error) {
       // So that the next attempt loads anew.
       this.pools.clear();
       throw error;
+    } finally {
+      this.blocksWaitedMs += performance.now() - asked;
     }
     return pool as HeldPool & { loaded: RowBlock[] };
   }

@@ -33,19 +33,22 @@ const kept = mode === 'memory' ? await reader.read(0, scale) : undefined;
 
 let waitedMs = 0;
 let ranMs = 0;
+/** Of the first batch, before which nothing is read ahead. */
+let firstBlocksMs = 0;
 let lastL0: number | undefined;
 await serveSide(backend, async (index) => {
   const started = performance.now();
   const x = kept ?? (await reader.read(index, scale, target));
-  waitedMs += performance.now() - started;
+  if (index === 0) firstBlocksMs = reader.blocksWaitedMs;
+  else waitedMs += performance.now() - started;
   let l0 = 0;
   if (trainer !== undefined) {
     ({ l0 } = trainer.step(x, index + 1, { learningRate: 1e-12, l1Coefficient: 1 }, lastL0));
     lastL0 = l0;
     await breathe();
   }
-  ranMs += performance.now() - started;
-  return { values: { rows: x.length / d, l0, waitingFraction: waitedMs / ranMs } };
+  if (index > 0) ranMs += performance.now() - started;
+  return { values: { rows: x.length / d, l0, waitingFraction: ranMs === 0 ? 0 : waitedMs / ranMs, blocksFraction: ranMs === 0 ? 0 : (reader.blocksWaitedMs - firstBlocksMs) / ranMs } };
 });
 
 function openTrainer() {
