@@ -2,7 +2,7 @@
 // credentials (environment, profile, instance role), so none of them is ever in a configuration, history or log.
 // The SDK is heavy, hence imported when the first object is touched.
 import { createHash } from 'node:crypto';
-import { Readable } from 'node:stream';
+import type { Readable } from 'node:stream';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type * as s3Sdk from '@aws-sdk/client-s3';
 import { UserError } from '../schemas/errors.ts';
@@ -10,11 +10,9 @@ import type { ArtifactStore, ListedObject, Stored, UnfinishedWrite } from './art
 import { RemoteTrouble } from './patience.ts';
 import { PayloadHash } from './payloadHash.ts';
 import { pieceHash } from './pieceHash.ts';
+import { partBytes, PartRooms, uploadPieces } from './s3Upload.ts';
 import { checkPath, checkPrefix, checkRange, isPath, NotFoundError } from './storePath.ts';
 
-/** Objects above this go up in parts of this size. */
-const partBytes = 32 * 2 ** 20;
-const partsAtOnce = 4;
 const deletesAtOnce = 16;
 const conflictAttempts = 5;
 /** Half a minute of them: a server that restarts, or that asks for less, is not worth a failed activity. */
@@ -37,6 +35,7 @@ export class S3Store implements ArtifactStore {
   private readonly bucket: string;
   private readonly keyPrefix: string;
   private connection: Promise<Connection> | undefined;
+  private readonly rooms = new PartRooms();
 
   /** `prefix`: '' or a path without leading or trailing slash. */
   constructor(bucket: string, prefix: string) {
@@ -49,9 +48,8 @@ export class S3Store implements ArtifactStore {
     const target = this.target(path);
     const sha256 = createHash('sha256').update(bytes).digest('hex');
     await this.call(path, async ({ sdk, client }) => {
-      if (bytes.length <= partBytes) return void (await client.send(new sdk.PutObjectCommand({ ...target, Body: bytes })));
-      const { Upload } = await import('@aws-sdk/lib-storage');
-      await new Upload({ client, params: { ...target, Body: bytes }, partSize: partBytes, queueSize: partsAtOnce }).done();
+      if (bytes.length <= partBytes) await client.send(new sdk.PutObjectCommand({ ...target, Body: bytes }));
+      else await uploadPieces({ sdk, client }, target, [bytes], this.rooms);
     });
     return { sha256, bytes: bytes.length };
   }
@@ -62,16 +60,12 @@ export class S3Store implements ArtifactStore {
     let bytes = 0;
     async function* counted(): AsyncGenerator<Uint8Array> {
       for await (const piece of pieces) {
-        if (piece.length === 0) continue;
         await hash.add(piece);
         bytes += piece.length;
         yield piece;
       }
     }
-    await this.call(path, async ({ client }) => {
-      const { Upload } = await import('@aws-sdk/lib-storage');
-      await new Upload({ client, params: { ...target, Body: Readable.from(counted(), { objectMode: false }) }, partSize: partBytes, queueSize: partsAtOnce }).done();
-    });
+    await this.call(path, (connection) => uploadPieces(connection, target, counted(), this.rooms));
     return { sha256: await hash.digest(), bytes };
   }
 
