@@ -2,7 +2,7 @@
 // it began on; new ones go to the current build.
 import type { Client } from '@temporalio/client';
 import { UserError } from '../schemas/errors.ts';
-import { deploymentName } from '../schemas/progress.ts';
+import { deploymentName, noBuild } from '../schemas/progress.ts';
 
 export interface Build {
   buildId: string;
@@ -36,9 +36,6 @@ export async function listBuilds({ workflowService, workflow, options }: Client)
   return builds.sort((a, b) => b.createdAt.getTime() - a.createdAt.getTime());
 }
 
-/** In place of a build's id: workers that have none. */
-export const noBuild = 'none';
-
 /**
  * Makes new runs begin on `buildId`, or with {@link noBuild} on workers without a build id; those that go on stay where
  * they are.
@@ -49,7 +46,7 @@ export async function useBuild({ workflowService, options }: Client, buildId: st
   try {
     await workflowService.setWorkerDeploymentCurrentVersion({ namespace: options.namespace, deploymentName, ...(buildId === noBuild ? { version: '__unversioned__' } : { buildId }), ignoreMissingTaskQueues: true });
   } catch (error) {
-    throw new UserError(`the server does not take ${buildId} as the current build: ${detailsOf(error)}`, `Start a worker of that build first: saeflow worker --build-id ${buildId}. saeflow builds lists those there are.`, { cause: error });
+    throw new UserError(`the server does not take ${buildId} as the current build: ${detailsOf(error)}`, buildId === noBuild ? 'Start a worker without a build id first: saeflow worker.' : `Start a worker of that build first: saeflow worker --build-id ${buildId}. saeflow builds lists those there are.`, { cause: error });
   }
 }
 

@@ -1,6 +1,6 @@
 // Pearson correlation of a feature with the components of the hooked activation and with other features, from sums over
-// tokens. Features are correlated by their firings alone: what never fires together is never looked at, so that the work
-// grows with the firings and not with the square of the features.
+// tokens. Features are correlated by their firings alone, so that what is multiplied grows with the firings and not with the
+// tokens times the square of the features.
 import type { FeaturePage } from '../schemas/dashboard.ts';
 import { keepBestFew } from './bestFew.ts';
 import { rounded, type Firings } from './featurePages.ts';
@@ -59,6 +59,8 @@ export function alignedNeurons(row: Float32Array, shown: number): FeaturePage['n
 
 /** Sums of products alive at once, numbers: they stay in the second-level cache. */
 const sumsAtOnce = 2 ** 17;
+/** Each group of features costs a pass over all tokens: of very many features, so many are worth it. */
+const featuresAtOnce = 64;
 
 /** Activations of all features on some tokens, made ready for asking which of them fire together. */
 export class CoFirings {
@@ -95,7 +97,7 @@ export class CoFirings {
    */
   correlated(first: number, firings: readonly Firings[], shown: number): FeaturePage['correlatedFeatures'][] {
     const features = this.moments.length;
-    const atOnce = Math.max(1, Math.floor(sumsAtOnce / features));
+    const atOnce = Math.max(featuresAtOnce, Math.floor(sumsAtOnce / features));
     const found: FeaturePage['correlatedFeatures'][] = [];
     for (let start = 0; start < firings.length; start += atOnce) {
       const group = firings.slice(start, start + atOnce);

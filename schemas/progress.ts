@@ -92,6 +92,8 @@ export type PipelineResult = z.infer<typeof pipelineResult>;
 
 /** The Worker Deployment whose versions are the builds of saeflow's workers. */
 export const deploymentName = 'saeflow';
+/** In place of a build's id: workers that have none. */
+export const noBuild = 'none';
 
 export const taskQueues = { workflows: 'saeflow', cpu: 'saeflow-cpu', gpu: 'saeflow-gpu' } as const;
 

@@ -6,7 +6,7 @@ import { Runtime } from '@temporalio/worker';
 import { storeUriOf } from '../data/storeUri.ts';
 import { executionConfig } from '../schemas/config.ts';
 import { UserError } from '../schemas/errors.ts';
-import { taskQueues } from '../schemas/progress.ts';
+import { noBuild, taskQueues } from '../schemas/progress.ts';
 import { codeBuildId } from './machine.ts';
 import { workerLog } from './workerLog.ts';
 import { startWorkers, type Queue, type WorkersOptions } from './worker.ts';
@@ -25,6 +25,7 @@ export function workersOptionsOf(env: Environment): WorkersOptions {
   const queues = (env['SAEFLOW_QUEUES'] || Object.keys(taskQueues).join(',')).split(',').map((name) => queueOf(name.trim()));
   const threads = countOf(env, 'SAEFLOW_THREADS');
   const buildId = env['SAEFLOW_BUILD_ID'] === 'auto' ? codeBuildId() : env['SAEFLOW_BUILD_ID'];
+  if (buildId === noBuild) throw new UserError(`SAEFLOW_BUILD_ID (worker --build-id) is '${noBuild}', which stands for workers without a build id`, 'Give the build another name, or leave it out.');
   const silenceSeconds = countOf(env, 'SAEFLOW_SILENCE_SECONDS');
   return { ...(silenceSeconds === undefined ? {} : { silenceLimitMs: 1_000 * silenceSeconds }), ...(buildId ? { buildId } : {}), storeUri: storeUriOf(env), queues, cpuSlots: countOf(env, 'SAEFLOW_CPU_SLOTS') ?? defaultCpuSlots(), gpuSlots: countOf(env, 'SAEFLOW_GPU_SLOTS') ?? 1, ...(threads === undefined ? {} : { threads }) };
 }

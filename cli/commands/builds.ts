@@ -2,7 +2,8 @@
 import { Command } from 'commander';
 import type { Client } from '@temporalio/client';
 import { UserError } from '../../schemas/errors.ts';
-import { listBuilds, moveToBuild, noBuild, openFamily, useBuild } from '../builds.ts';
+import { noBuild } from '../../schemas/progress.ts';
+import { listBuilds, moveToBuild, openFamily, useBuild } from '../builds.ts';
 import { requireTemporal } from '../connection.ts';
 import { alignTable } from '../../schemas/format.ts';
 import { findRun } from '../runs.ts';

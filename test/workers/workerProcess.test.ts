@@ -96,6 +96,7 @@ describe('workersOptionsOf', () => {
   });
 
   it.each([
+    [{ SAEFLOW_BUILD_ID: 'none' }, "SAEFLOW_BUILD_ID (worker --build-id) is 'none'"],
     [{ SAEFLOW_QUEUES: 'gpus' }, "SAEFLOW_QUEUES names 'gpus'"],
     [{ SAEFLOW_GPU_SLOTS: '0' }, "SAEFLOW_GPU_SLOTS is '0'"],
     [{ SAEFLOW_THREADS: 'all' }, "SAEFLOW_THREADS is 'all'"],
