@@ -1,5 +1,6 @@
 // A scatter plot of tens of thousands of points on a canvas, with zoom, pan, a point under the pointer, and the same by
-// keyboard (arrow keys go to the next point in a direction) and by fingers (two of them zoom).
+// keyboard (arrow keys go to the next point in a direction) and by fingers (two of them zoom; one moves a map that is zoomed,
+// and scrolls the page over one that is shown whole).
 
 import { remPx } from './curves.ts';
 
@@ -84,6 +85,7 @@ export class MapPlot {
     const { canvas } = this;
     const context = canvas.getContext('2d');
     if (context === null) return;
+    canvas.classList.toggle('zoomed', this.#zoom > 1);
     const ratio = devicePixelRatio;
     canvas.width = Math.round(canvas.clientWidth * ratio);
     canvas.height = Math.round(canvas.clientHeight * ratio);

@@ -1,5 +1,5 @@
-// The map under fingers, as a touch screen sends them: two zoom it around what lies between them, one moves it, a tap
-// opens a feature. Where a point must be afterwards is worked out from the data; what is there, the page itself says.
+// The map under fingers, as a touch screen sends them: two zoom it around what lies between them, one moves it when it is
+// zoomed and scrolls the page when it is whole, a tap opens a feature. Where a point must be afterwards is worked out from the data; what is there, the page itself says.
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { CDPSession, Page } from 'playwright-core';
@@ -46,12 +46,13 @@ const middleOf = ({ x, y, width, height }: OpenMap['box']): Place => ({ x: x + w
 const plus = (a: Place, b: Place, factor = 1): Place => ({ x: a.x + b.x * factor, y: a.y + b.y * factor });
 const minus = (a: Place, b: Place): Place => plus(a, b, -1);
 
+const isInside = (box: OpenMap['box'], { x, y }: Place): boolean => x > box.x + 15 && y > box.y + 15 && x < box.x + box.width - 15 && y < box.y + box.height - 15;
+
 /** Expects that every feature that `move` leaves well inside the canvas and by itself is found where it says. */
 async function expectMoved({ page, box, places }: OpenMap, move: (place: Place) => Place): Promise<void> {
   const moved = new Map([...places].map(([feature, place]) => [feature, move(place)]));
-  const inside = ({ x, y }: Place): boolean => x > box.x + 15 && y > box.y + 15 && x < box.x + box.width - 15 && y < box.y + box.height - 15;
   const alone = (feature: number, place: Place): boolean => [...moved].every(([other, { x, y }]) => other === feature || Math.hypot(x - place.x, y - place.y) > 8);
-  const sure = [...moved].filter(([feature, place]) => inside(place) && alone(feature, place));
+  const sure = [...moved].filter(([feature, place]) => isInside(box, place) && alone(feature, place));
   expect(sure.length).toBeGreaterThan(4);
   for (const [feature, { x, y }] of sure) {
     await page.mouse.move(x, y);
@@ -85,22 +86,42 @@ test('pinched together, the map is never smaller than whole', async () => {
   await map.page.context().close();
 });
 
-test('one finger moves it; a tap opens the feature', async () => {
+test('one finger moves it when it is zoomed; a tap opens the feature', async () => {
   const map = await openMap();
   const { page, places, touch } = map;
   const from = middleOf(map.box);
   const by = { x: 40, y: 25 };
+  await page.getByRole('application').focus();
+  await page.keyboard.press('+');
+  await page.locator('canvas.map.zoomed').waitFor();
+  const zoomed = (place: Place) => plus(from, minus(place, from), 1.35);
   await touch('touchStart', from);
   for (const part of [0.2, 0.6, 1]) await touch('touchMove', plus(from, by, part));
   await touch('touchEnd');
-  await expectMoved(map, (place) => plus(place, by));
-  const [feature, place] = [...places].find(([candidate]) => [...places].every(([other, at]) => other === candidate || Math.hypot(at.x - places.get(candidate)!.x, at.y - places.get(candidate)!.y) > 8) && places.get(candidate)!.x < from.x)!;
+  await expectMoved(map, (place) => plus(zoomed(place), by));
+  const moved = new Map([...places].map(([feature, place]) => [feature, plus(zoomed(place), by)]));
+  const [feature, place] = [...moved].find(([candidate, at]) => isInside(map.box, at) && at.x < from.x && [...moved].every(([other, { x, y }]) => other === candidate || Math.hypot(x - at.x, y - at.y) > 8))!;
   await page.evaluate(() => delete document.body.dataset['ready']);
-  await touch('touchStart', plus(place, by));
+  await touch('touchStart', place);
   await touch('touchEnd');
   await ready(page);
   expect(await page.locator('h1').innerText()).toContain(`Feature ${feature}`);
   await page.context().close();
+});
+
+test('one finger scrolls the page over a map that is whole', async () => {
+  const map = await openMap();
+  await map.page.setViewportSize({ width: 400, height: 420 });
+  const canvas = map.page.locator('canvas.map');
+  await canvas.evaluate((element) => element.scrollIntoView());
+  const before = await map.page.evaluate(() => scrollY);
+  const box = (await canvas.boundingBox())!;
+  const from = { x: box.x + box.width / 2, y: box.y + 200 };
+  await map.touch('touchStart', from);
+  for (const up of [20, 60, 120, 160]) await map.touch('touchMove', plus(from, { x: 0, y: -up }));
+  await map.touch('touchEnd');
+  await expect.poll(() => map.page.evaluate(() => scrollY)).not.toBe(before);
+  await map.page.context().close();
 });
 
 test('plus, minus and 0 on the keyboard zoom around the middle, a step there and back', async () => {

@@ -121,7 +121,7 @@ describe('example texts', () => {
     await page.goto(`${server.url}#/own?backend=wasm`);
     await page.getByLabel('Colour by feature', { exact: true }).fill(String(labelled));
     await page.keyboard.press('Enter');
-    expect(await page.locator('.picker .about').innerText()).toContain(`what <b>${labelled}</b> is about`);
+    await expect.poll(() => page.locator('.picker .about').innerText()).toContain(`what <b>${labelled}</b> is about`);
     await page.close();
     await copySite(site, folder);
   });

@@ -60,6 +60,8 @@ const long = (seed: number) => ({
   activations: { promptsPerShard: 16, batchPrompts: 4 },
   execution: { concurrency: 1 },
 });
+/** However fast the machine, who interrupts it comes within the first segment. */
+const endless = (seed: number) => ({ ...long(seed), transformer: { training: { steps: 20_000, evaluateEverySteps: 10_000, checkpointEverySteps: 10 } } });
 const start = (workflowId: string, input: unknown): Promise<WorkflowHandle<Pipeline>> =>
   environment.client.workflow.start<Pipeline>('pipeline', { workflowId, taskQueue: taskQueues.workflows, args: [input] });
 const saeflow = (...args: string[]): Promise<CliResult> => runCli(scratch, args, { TEMPORAL_ADDRESS: environment.address });
@@ -91,8 +93,7 @@ async function expectCancelled(run: WorkflowHandle, stage: WorkflowHandle): Prom
 it(
   'pause frees the only GPU slot within a segment: another run is done meanwhile, and the first goes on where it was',
   async () => {
-    // However fast the machine, a pause comes within the first segment.
-    const first = await start('first', { ...long(1), transformer: { training: { steps: 20_000, evaluateEverySteps: 10_000, checkpointEverySteps: 10 } } });
+    const first = await start('first', endless(1));
     await untilSaving(environment.client, first, 'trainTransformer', 'trainTransformerSegment');
     const training = computePids();
     const stage = await stageOf(first, 'trainTransformer');
@@ -116,7 +117,7 @@ it(
 it(
   'cancel, by command or client, ends the compute process after a checkpoint and leaves finished shards; nothing temporary stays',
   async () => {
-    const byCommand = await start('cancelled', long(2));
+    const byCommand = await start('cancelled', endless(2));
     await untilSaving(environment.client, byCommand, 'trainTransformer', 'trainTransformerSegment');
     const training = await stageOf(byCommand, 'trainTransformer');
     const computing = computePids();
