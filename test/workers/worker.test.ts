@@ -50,7 +50,7 @@ async function serve(storeUri: string, queues: Queue[] = ['workflows', 'cpu', 'g
 
 /** Segments longer than the preset's, so that a kill falls into one. */
 function start(workflowId: string): Promise<WorkflowHandle<Pipeline>> {
-  const input = { preset: 'tiny', corpus: { paths: [corpus] }, transformer: { training: { steps: 160, evaluateEverySteps: 80 } }, saes: [{ epochs: 6, segmentSteps: 400, resampling: { steps: [40] } }] };
+  const input = { preset: 'tiny', corpus: { paths: [corpus] }, transformer: { training: { steps: 160, evaluateEverySteps: 80 } }, saes: [{ epochs: 24, segmentSteps: 2_000, resampling: { steps: [1_000] } }] };
   return environment.client.workflow.start<Pipeline>('pipeline', { workflowId, taskQueue: taskQueues.workflows, args: [input] });
 }
 
