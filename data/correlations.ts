@@ -46,7 +46,7 @@ export function correlatedNeurons({ values }: Firings, products: Float64Array, {
   }
   const found: FeaturePage['correlatedNeurons'] = [];
   if (x === 0) return found;
-  products.forEach((xy, neuron) => keepBestFew(found, { neuron, pearson: pearson(tokens, { x, xx, xy, y: sum[neuron]!, yy: squares[neuron]! }) }, shown, (a, b) => a.pearson > b.pearson || (a.pearson === b.pearson && a.neuron < b.neuron)));
+  products.forEach((xy, neuron) => keepBestFew(found, { neuron, pearson: pearson(tokens, { x, xx, xy, y: sum[neuron]!, yy: squares[neuron]! }) }, shown, (a, b) => a.pearson > b.pearson));
   return found.map(withFourDigits);
 }
 
@@ -131,7 +131,7 @@ export class CoFirings {
     for (let other = 0; other < products.length; other++) {
       if (products[other] === 0 || other === feature) continue;
       const r = correlation(products[other]! / tokens, moments[feature]!, moments[other]!);
-      if (r > 0) keepBestFew(found, { feature: other, pearson: r }, shown, (a, b) => a.pearson > b.pearson || (a.pearson === b.pearson && a.feature < b.feature));
+      if (r > 0) keepBestFew(found, { feature: other, pearson: r }, shown, (a, b) => a.pearson > b.pearson);
     }
     return found.map(withFourDigits);
   }

@@ -67,7 +67,7 @@ function topFirings({ tokens, values }: Firings, { contextLength, documents }: R
   const byWindow = strongest(new Int32Array(tokens.length).map((_, index) => index), (token) => Math.floor(token / contextLength));
   const places = dedupeByDocument ? strongest(byWindow, (token) => documentIndexAt(documents, token)) : byWindow;
   const top: number[] = [];
-  for (const place of places) keepBestFew(top, place, topExamples, (a, b) => values[a]! > values[b]! || (values[a]! === values[b]! && a < b));
+  for (const place of places) keepBestFew(top, place, topExamples, (a, b) => values[a]! > values[b]!);
   return top;
 }
 

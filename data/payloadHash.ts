@@ -1,7 +1,7 @@
 // The SHA-256 that signs what a request to S3 carries. With a digest kernel large parts are hashed on another thread, while
 // other parts are made and sent; everything else Node hashes at once.
 import { createHash, createHmac } from 'node:crypto';
-import { digestKernel } from './digestKernel.ts';
+import { pieceHash } from './pieceHash.ts';
 
 /** From here on it is worth another thread. */
 const largeBytes = 2 ** 20;
@@ -23,13 +23,10 @@ export class PayloadHash {
 
   async digest(): Promise<Uint8Array> {
     const { secret, pieces } = this;
-    const kernel = digestKernel();
-    if (kernel !== undefined && secret === undefined && pieces.reduce((sum, { length }) => sum + length, 0) >= largeBytes) {
-      const hash = kernel.createHash();
-      await kernel.hash(hash, pieces);
-      const digest = new Uint8Array(32);
-      kernel.digest(hash, digest);
-      return digest;
+    if (secret === undefined && pieces.reduce((sum, { length }) => sum + length, 0) >= largeBytes) {
+      const beside = pieceHash();
+      for (const piece of pieces) await beside.add(piece);
+      return Buffer.from(await beside.digest(), 'hex');
     }
     const hash = secret === undefined ? createHash('sha256') : createHmac('sha256', secret);
     for (const piece of pieces) hash.update(piece);

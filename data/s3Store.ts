@@ -10,7 +10,7 @@ import type { ArtifactStore, ListedObject, Stored, UnfinishedWrite } from './art
 import { RemoteTrouble } from './patience.ts';
 import { PayloadHash } from './payloadHash.ts';
 import { pieceHash } from './pieceHash.ts';
-import { partBytes, PartRooms, uploadPieces } from './s3Upload.ts';
+import { partBytes, PartRooms, uploadPieces, type ObjectTarget } from './s3Upload.ts';
 import { checkPath, checkPrefix, checkRange, isPath, NotFoundError } from './storePath.ts';
 
 const deletesAtOnce = 16;
@@ -202,7 +202,7 @@ export class S3Store implements ArtifactStore {
     }
   }
 
-  private target(path: string): { Bucket: string; Key: string } {
+  private target(path: string): ObjectTarget {
     checkPath(path);
     return { Bucket: this.bucket, Key: this.keyPrefix + path };
   }

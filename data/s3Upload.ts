@@ -1,6 +1,7 @@
 // An object in a bucket out of pieces, in parts where it is large. Parts lie in memory that is used again: new memory for
 // each, as the SDK's own upload takes it, costs a third of sending them. An upload that fails is aborted.
 import type * as s3Sdk from '@aws-sdk/client-s3';
+import type { Connection } from './s3Store.ts';
 
 /** Objects above this go up in parts of this size; of 10,000 parts S3 makes one object, 168 GB. */
 export const partBytes = 16 * 2 ** 20;
@@ -9,11 +10,6 @@ const partsAtOnce = 4;
 export interface ObjectTarget {
   Bucket: string;
   Key: string;
-}
-
-interface Connection {
-  sdk: typeof s3Sdk;
-  client: s3Sdk.S3Client;
 }
 
 /** Memory for parts, kept from one upload to the next. */

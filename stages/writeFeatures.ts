@@ -148,7 +148,7 @@ const nearestShown = 5;
 function nearestOf(feature: number, cosines: Float32Array): FeaturePage['nearest'] {
   const best: { feature: number; cosine: number }[] = [];
   cosines.forEach((cosine, other) => {
-    if (other !== feature) keepBestFew(best, { feature: other, cosine }, nearestShown, (a, b) => a.cosine > b.cosine || (a.cosine === b.cosine && a.feature < b.feature));
+    if (other !== feature) keepBestFew(best, { feature: other, cosine }, nearestShown, (a, b) => a.cosine > b.cosine);
   });
   return best.map(({ feature: other, cosine }) => ({ feature: other, cosine: rounded(cosine) }));
 }

@@ -1,5 +1,6 @@
 // The map under fingers, as a touch screen sends them: two zoom it around what lies between them, one moves it when it is
-// zoomed and scrolls the page when it is whole, a tap opens a feature. Where a point must be afterwards is worked out from the data; what is there, the page itself says.
+// zoomed and scrolls the page when it is whole, a tap opens a feature. Where a point must be afterwards is worked out from
+// the data; what is there, the page itself says.
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { CDPSession, Page } from 'playwright-core';
@@ -47,12 +48,12 @@ const plus = (a: Place, b: Place, factor = 1): Place => ({ x: a.x + b.x * factor
 const minus = (a: Place, b: Place): Place => plus(a, b, -1);
 
 const isInside = (box: OpenMap['box'], { x, y }: Place): boolean => x > box.x + 15 && y > box.y + 15 && x < box.x + box.width - 15 && y < box.y + box.height - 15;
+const isAlone = (places: Map<number, Place>, feature: number, at: Place): boolean => [...places].every(([other, { x, y }]) => other === feature || Math.hypot(x - at.x, y - at.y) > 8);
 
 /** Expects that every feature that `move` leaves well inside the canvas and by itself is found where it says. */
 async function expectMoved({ page, box, places }: OpenMap, move: (place: Place) => Place): Promise<void> {
   const moved = new Map([...places].map(([feature, place]) => [feature, move(place)]));
-  const alone = (feature: number, place: Place): boolean => [...moved].every(([other, { x, y }]) => other === feature || Math.hypot(x - place.x, y - place.y) > 8);
-  const sure = [...moved].filter(([feature, place]) => isInside(box, place) && alone(feature, place));
+  const sure = [...moved].filter(([feature, place]) => isInside(box, place) && isAlone(moved, feature, place));
   expect(sure.length).toBeGreaterThan(4);
   for (const [feature, { x, y }] of sure) {
     await page.mouse.move(x, y);
@@ -100,7 +101,7 @@ test('one finger moves it when it is zoomed; a tap opens the feature', async () 
   await touch('touchEnd');
   await expectMoved(map, (place) => plus(zoomed(place), by));
   const moved = new Map([...places].map(([feature, place]) => [feature, plus(zoomed(place), by)]));
-  const [feature, place] = [...moved].find(([candidate, at]) => isInside(map.box, at) && at.x < from.x && [...moved].every(([other, { x, y }]) => other === candidate || Math.hypot(x - at.x, y - at.y) > 8))!;
+  const [feature, place] = [...moved].find(([candidate, at]) => isInside(map.box, at) && at.x < from.x && isAlone(moved, candidate, at))!;
   await page.evaluate(() => delete document.body.dataset['ready']);
   await touch('touchStart', place);
   await touch('touchEnd');
